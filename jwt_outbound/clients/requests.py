@@ -1,0 +1,138 @@
+"""The `requests` client: a Session for one service and user, and the auth that it is made of."""
+
+import os
+from typing import Any
+
+import requests
+from django.views.decorators.debug import sensitive_variables
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+
+from jwt_outbound.clients.second_line import SecondLine
+from jwt_outbound.conf import Service, get_service
+from jwt_outbound.grants import Grant
+from jwt_outbound.origins import ensure_own, is_own
+from jwt_outbound.tokens import Call, fetch_valid_access_token
+from jwt_outbound.users import user_id_of
+
+_adapters: dict[str, HTTPAdapter] = {}
+_forgotten: list[dict[str, HTTPAdapter]] = []
+
+
+class TokenPairAuth(AuthBase):
+    """Signs any `requests` call with the user's access token for `service`.
+
+    The token is checked, and refreshed if need be, before the request is sent. A 401 is the
+    second line: one refresh and one resend. Raises `ForeignOrigin` for a URL that is not the
+    service's own, `LoginRequired` and `TemporarilyUnavailable`.
+    """
+
+    def __init__(self, service: str, user: Any) -> None:
+        get_service(service)
+        self._service = service
+        self._user = user
+        self._user_id = user_id_of(user, service)
+        self._grant: Grant | None = None
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Adds the header; `requests` calls this while it prepares a request."""
+        service = get_service(self._service)
+        ensure_own(request.url or "", service.own_urls, service.name)
+        grant = self.grant()
+        line = SecondLine(service=service, grant=grant, renew=self.renew)
+        line.sign(request)
+        request.register_hook("response", line)
+        return request
+
+    def grant(self) -> Grant:
+        """A token that is good now: the copy in memory while it is trusted, else the row's."""
+        grant = self._grant
+        if grant is None or not grant.is_trusted():
+            grant = self._grant = Call(self._service, self._user).fetch()
+        return grant
+
+    def renew(self, rejected: Grant) -> Grant:
+        """What to use after a 401 to `rejected`; the same token where that was no expiry."""
+        call = Call(self._service, self._user, rejected=rejected.generation)
+        self._grant = call.fetch()
+        return self._grant
+
+    def forget(self) -> None:
+        """Drops the copy in memory."""
+        self._grant = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._service, self._user_id)
+
+
+class ServiceClient(requests.Session):
+    """A `requests.Session` for one service on behalf of one user.
+
+    Relative URLs are below `BASE_URL`; `TIMEOUT` is the default time-out; connections are pooled
+    across users, cookies are not. Make one for each user (they are cheap) and close it.
+    """
+
+    def __init__(self, service: str, user: Any) -> None:
+        super().__init__()
+        self._service = service
+        self._user = user
+        self.auth = self._own_auth = TokenPairAuth(service, user)
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, _shared_adapter(scheme))
+
+    def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> Any:
+        """As `requests.Session.request`, below `BASE_URL`."""
+        service = get_service(self._service)
+        if isinstance(url, bytes):
+            url = url.decode("ascii")
+        target = service.url(url)
+        ensure_own(target, service.own_urls, service.name)
+        kwargs.setdefault("timeout", service.timeout)
+        return super().request(method, target, *args, **kwargs)
+
+    @sensitive_variables()
+    def fetch_valid_access_token(self, min_validity: float = 0) -> str:
+        """The user's access token, good for `min_validity` more seconds."""
+        if not min_validity:
+            return self._own_auth.grant().access.reveal()
+        return fetch_valid_access_token(self._service, self._user, min_validity)
+
+    def rebuild_auth(
+        self, prepared_request: requests.PreparedRequest, response: requests.Response
+    ) -> None:
+        """Along a redirect the token stays at home: kept within the origins, else dropped.
+
+        `requests` would compare hosts only, and would fill in what netrc says of the new one.
+        """
+        service: Service = get_service(self._service)
+        if not is_own(prepared_request.url or "", service.own_urls):
+            prepared_request.headers.pop("Authorization", None)
+
+    def close(self) -> None:
+        """Drops this client's cookies and token; the shared connections stay open."""
+        self.cookies.clear()
+        self._own_auth.forget()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._service, user_id_of(self._user, self._service))
+
+
+def _shared_adapter(scheme: str) -> HTTPAdapter:
+    """One for all clients of this process: connections are kept, and nobody's cookies."""
+    adapter = _adapters.get(scheme)
+    if adapter is None:
+        adapter = _adapters.setdefault(scheme, HTTPAdapter(pool_connections=32, pool_maxsize=64))
+    return adapter
+
+
+def _forget() -> None:
+    """In a forked child: two workers on one keep-alive socket could swap users' answers.
+
+    The adapters are kept from the garbage collector, which would close the parent's connections.
+    """
+    global _adapters
+    _forgotten.append(_adapters)
+    _adapters = {}
+
+
+os.register_at_fork(after_in_child=_forget)

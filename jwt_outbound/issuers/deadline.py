@@ -1,0 +1,141 @@
+"""An HTTP exchange with a hard total deadline, over `requests`.
+
+`requests`' own `timeout` bounds each wait for the socket, so a byte a second lasts for ever. Here
+the socket's time-out is what is left of the deadline, set anew before each read. There is no
+keep-alive: a connection that the other side has just closed would look like a lost answer.
+"""
+
+import io
+import time
+from collections.abc import Mapping
+from http.client import HTTPResponse
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+LARGEST_BODY = 1024 * 1024
+INVALID_URL = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidSchema,
+)
+
+
+class NotSent(Exception):
+    """The connection could not be made in time: surely nothing was sent."""
+
+
+class Oversized(Exception):
+    """The body is above 1 MiB and was not read on."""
+
+
+class _Raw(io.RawIOBase):
+    """A socket's reading side that runs out at `ends_at`."""
+
+    def __init__(self, sock: Any, ends_at: float) -> None:
+        self._sock, self._ends_at = sock, ends_at
+        self._raw = sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._ends_at - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the deadline has passed")
+        self._sock.settimeout(left)
+        return self._raw.readinto(buffer)  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Reader:
+    """What `http.client` needs of a socket to read from it."""
+
+    def __init__(self, sock: Any, ends_at: float) -> None:
+        self._sock, self._ends_at = sock, ends_at
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_Raw(self._sock, self._ends_at))
+
+
+class _Deadline:
+    """Mixed into urllib3's connections."""
+
+    adapter: "_Adapter"
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        # Finding the address can't be interrupted: what took too long is not sent any more.
+        if time.monotonic() >= self.adapter.ends_at:
+            raise TimeoutError("the deadline passed while connecting")
+        self.adapter.connected = True
+
+    def response_class(self, sock: Any, *args: Any, **kwargs: Any) -> HTTPResponse:
+        reader: Any = _Reader(sock, self.adapter.ends_at)
+        return HTTPResponse(reader, *args, **kwargs)
+
+
+class _Adapter(HTTPAdapter):
+    """Serves one exchange, and knows whether its connection ever stood."""
+
+    def __init__(self, ends_at: float) -> None:
+        super().__init__(max_retries=0, pool_connections=1, pool_maxsize=1)
+        self.ends_at = ends_at
+        self.connected = False
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        pool = super().get_connection_with_tls_context(*args, **kwargs)
+        secure = issubclass(pool.ConnectionCls, HTTPSConnection)
+        base: type[Any] = HTTPSConnection if secure else HTTPConnection
+        pool.ConnectionCls = type("_Connection", (_Deadline, base), {"adapter": self})
+        return pool
+
+
+def post(url: str, *, deadline: float, **arguments: Any) -> tuple[int, Mapping[str, str], bytes]:
+    """POSTs and reads the answer, in at most `deadline` seconds in all; redirects are answers.
+
+    Raises `InvalidURL` of requests, `NotSent` where the token surely never left, `Oversized`, and
+    after the connection stood whatever requests or the socket raises.
+    """
+    adapter = _Adapter(time.monotonic() + deadline)
+    headers = {"Accept": "application/json", "Connection": "close", **arguments.pop("headers", {})}
+    with requests.Session() as session:
+        session.mount("http://", adapter)
+        session.mount("https://", adapter)
+        session.auth = _keep_as_it_is
+        try:
+            response = session.post(
+                url,
+                headers=headers,
+                timeout=deadline,
+                allow_redirects=False,
+                stream=True,
+                **arguments,
+            )
+        except INVALID_URL:
+            raise
+        except (requests.RequestException, OSError):
+            if adapter.connected:
+                raise
+            raise NotSent from None
+        with response:
+            return response.status_code, response.headers, _body(response)
+
+
+def _body(response: requests.Response) -> bytes:
+    body = b""
+    for chunk in response.iter_content(64 * 1024):
+        body += chunk
+        if len(body) > LARGEST_BODY:
+            raise Oversized
+    return body
+
+
+def _keep_as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """An auth that does nothing, since without one `requests` adds what it finds in netrc."""
+    return request

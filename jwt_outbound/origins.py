@@ -1,0 +1,82 @@
+"""Which URL is a service's own: a token goes there and nowhere else (promise P5)."""
+
+import ipaddress
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from jwt_outbound.exceptions import ForeignOrigin
+
+_PORTS = {"http": 80, "https": 443}
+
+Origin = tuple[str, str, int]
+
+
+def origin_of(url: str) -> Origin | None:
+    """Scheme, host and port of `url`, or None for what is no plain http(s) URL.
+
+    A URL that different parsers might read differently (user info, backslashes, control
+    characters, no host) has no origin at all.
+    """
+    if any(character <= " " or character in "\\\x7f" for character in url):
+        return None
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    host = _host(parts)
+    if parts.scheme not in _PORTS or host is None or "@" in parts.netloc:
+        return None
+    return parts.scheme, host, _PORTS[parts.scheme] if port is None else port
+
+
+def _host(parts: SplitResult) -> str | None:
+    """The host in lower case and punycode, as it is looked up."""
+    host = (parts.hostname or "").lower()
+    if not host or "%" in host:
+        return None
+    if host.isascii():
+        return host
+    try:
+        return host.encode("idna").decode("ascii")
+    except UnicodeError:
+        return None
+
+
+def ensure_own(url: str, own: Iterable[str], service: str) -> None:
+    """Raises `ForeignOrigin` unless `url` has one of the origins of the URLs `own`."""
+    if not is_own(url, own):
+        raise ForeignOrigin(
+            f"The URL is not one of service {service!r}: its token is not sent there. "
+            "Further origins must be listed in the service's ALLOWED_ORIGINS.",
+            service=service,
+        )
+
+
+def is_own(url: str, own: Iterable[str]) -> bool:
+    """Whether `url` has one of the origins of the URLs `own`."""
+    origin = origin_of(url)
+    return origin is not None and origin in {origin_of(known) for known in own}
+
+
+def fault_of_url(url: Any) -> str:
+    """What is wrong with an http(s) URL of the settings, for a check's message; "" if nothing."""
+    if not isinstance(url, str) or not url:
+        return "is not a URL"
+    return "" if origin_of(url) else "is not an http(s) URL that names a host"
+
+
+def is_plain_http(url: str) -> bool:
+    """Whether `url` would carry a token unencrypted over a network: http, and not to loopback."""
+    origin = origin_of(url)
+    return origin is not None and origin[0] == "http" and not _is_loopback(origin[1])
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,200 @@
+"""Carries the flow's steps out on real parts: the store, the issuer, the signals, the clock."""
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import Error as DatabaseFailure
+
+from jwt_outbound import clock, signals
+from jwt_outbound.ciphers import ACCESS, REFRESH, sealer
+from jwt_outbound.conf import Service, issuer_of
+from jwt_outbound.exceptions import JWTOutboundError, TokenStoreUnavailable
+from jwt_outbound.issuers.answers import Answer, Meaning
+from jwt_outbound.models import TokenPair
+from jwt_outbound.querysets import place
+from jwt_outbound.refresh import store
+from jwt_outbound.refresh.flow import Flow, Refresh
+from jwt_outbound.refresh.policies import policy_of
+from jwt_outbound.refresh.steps import (
+    Announce,
+    Change,
+    Committed,
+    Exchange,
+    Health,
+    Insert,
+    Outcome,
+    Pause,
+    Prepare,
+    Prepared,
+    Read,
+    Record,
+    Reply,
+    Revoke,
+    Save,
+    Settle,
+    Step,
+)
+from jwt_outbound.refresh.words import Ask, Failure
+from jwt_outbound.rows import IssuerHealth, Pair, Reading
+from jwt_outbound.users import find_user
+
+logger = logging.getLogger("jwt_outbound")
+
+at_the_issuer: ContextVar[tuple[str, Any] | None] = ContextVar("at_the_issuer", default=None)
+"""Service and user for whom this context is asking the issuer right now."""
+
+
+@dataclass(kw_only=True)
+class Driver:
+    """Runs one flow in the current thread."""
+
+    service: Service
+    ask: Ask
+    user: Any = None
+    """The caller's own instance of the user, if it had one."""
+    committed: Callable[[Outcome], None] = lambda outcome: None
+    inline: bool = False
+    """On the caller's connection, in the caller's transaction."""
+
+    def run(self) -> Outcome:
+        """The flow's outcome. What goes wrong on the way is one too: nothing is raised."""
+        holder = {f"lease_{name}": value for name, value in place().items()}
+        refresh = Refresh(
+            ask=self.ask,
+            policy=policy_of(self.service),
+            monotonic=clock.monotonic,
+            chance=random.SystemRandom(),
+            holder=holder,
+        )
+        try:
+            return self._drive(refresh.run())
+        except JWTOutboundError as error:
+            return self._failed(type(error), str(error), _attributes(error))
+        except DatabaseFailure as error:
+            return self._failed(
+                TokenStoreUnavailable,
+                f"The token tables' database did not do its part ({type(error).__name__}): "
+                f"the pair for service {self.service.name!r} was not refreshed.",
+                {"retry_after": 1.0},
+            )
+
+    def _drive(self, flow: Flow[Outcome]) -> Outcome:
+        result: Any = None
+        while True:
+            try:
+                step = flow.send(result)
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+            result = self._carry_out(step)
+
+    def _carry_out(self, step: Step) -> Any:
+        match step:
+            case Read(ask):
+                return store.read(ask, renewable=not self.inline)
+            case Insert():
+                return store.insert(step)
+            case Prepare(pair):
+                return self._prepare(pair)
+            case Change():
+                return store.change(step)
+            case Exchange():
+                return self._exchange(step)
+            case Save():
+                return store.save(step, renewable=not self.inline)
+            case Settle():
+                return store.settle(step)
+            case Committed(outcome):
+                return self.committed(outcome)
+            case Health():
+                return store.change_health(self.service.name, step)
+            case Record():
+                return store.record(step)
+            case Announce():
+                return self._announce(step)
+            case Revoke(answer):
+                return self._revoke(answer)
+            case Pause(length):
+                return time.sleep(length / clock.SECOND)
+
+    def _prepare(self, pair: Pair) -> Prepared:
+        issuer_of(self.service)
+        own = sealer(pair.service, pair.user_id)
+        own.seal("probe", ACCESS)
+        return Prepared(refresh=own.open(pair.refresh_sealed, REFRESH), seal=own.seal)
+
+    def _exchange(self, step: Exchange) -> Reply:
+        started = clock.monotonic()
+        if started > step.start_by:
+            return Reply(answer=None, started=started, ended=started)
+        answer = self._ask_issuer(step)
+        return Reply(answer=answer, started=started, ended=clock.monotonic())
+
+    def _ask_issuer(self, step: Exchange) -> Answer:
+        issuer, deadline = issuer_of(self.service), self.service.issuer_deadline
+        token = at_the_issuer.set((self.service.name, self.ask.user_id))
+        try:
+            if step.first:
+                answer = issuer.first_pair(self.user or find_user(self.ask.user_id), deadline)
+            else:
+                answer = issuer.exchange(step.prepared.refresh.reveal(), deadline)
+        except Exception as error:
+            # Its message and arguments may hold the token.
+            logger.error(
+                "The issuer of service %r raised %s.", self.service.name, type(error).__name__
+            )
+            return Answer.unavailable(ambiguous=True, code="issuer_raised")
+        finally:
+            at_the_issuer.reset(token)
+        if isinstance(answer, Answer) and (answer.access or answer.meaning is not Meaning.GRANTED):
+            return answer
+        return Answer.unavailable(ambiguous=True, code="issuer_returned_nonsense")
+
+    def _announce(self, step: Announce) -> None:
+        signal = signals.token_refresh_failed if step.failed else signals.token_pair_refreshed
+        if not signal.has_listeners(TokenPair):
+            return
+        signal.send_robust(
+            sender=TokenPair,
+            user=self._find_user(),
+            service=step.pair.service,
+            reason=step.reason,
+            code=step.code,
+            generation=step.pair.generation,
+            event_id=step.event_id,
+        )
+
+    def _find_user(self) -> Any:
+        try:
+            return find_user(self.ask.user_id)
+        except DatabaseFailure:
+            return self.user
+
+    def _revoke(self, answer: Answer) -> None:
+        issuer = issuer_of(self.service)
+        if not issuer.revokes or answer.refresh is None:
+            return
+        try:
+            issuer.revoke(answer.refresh.reveal(), self.service.issuer_deadline)
+        except Exception as error:
+            logger.error(
+                "A superseded pair for service %r was not revoked at the issuer: %s.",
+                self.service.name,
+                type(error).__name__,
+            )
+
+    def _failed(
+        self, kind: type[JWTOutboundError], message: str, attributes: dict[str, Any]
+    ) -> Outcome:
+        nothing = Reading(pair=None, issuer=IssuerHealth(), now=0, at=0)
+        return Outcome(
+            reading=nothing, failure=Failure(kind=kind, message=message, attributes=attributes)
+        )
+
+
+def _attributes(error: JWTOutboundError) -> dict[str, Any]:
+    return {k: v for k, v in vars(error).items() if k not in ("service", "user_id")}

@@ -1,0 +1,72 @@
+"""What a flight or a caller fails with, in words that say the cure. Never a token."""
+
+from typing import Any
+
+from jwt_outbound.clock import SECOND
+from jwt_outbound.exceptions import (
+    IssuerMisconfigured,
+    IssuerUnavailable,
+    LoginRequired,
+    RefreshInProgress,
+    TemporarilyUnavailable,
+    TokenPairNotFound,
+)
+from jwt_outbound.issuers.answers import Answer, Meaning, misconfigured_message, said
+from jwt_outbound.refresh.words import Failure, Policy
+
+
+def not_found(policy: Policy) -> Failure:
+    """Nothing is stored, and nothing could be made."""
+    return Failure(
+        kind=TokenPairNotFound,
+        message=f"No usable token pair is stored for this user and service {policy.service!r}: "
+        "the user has to log in there.",
+    )
+
+
+def login_required(
+    kind: type[LoginRequired], policy: Policy, reason: str, code: str
+) -> Failure:
+    """The login at the issuer is over."""
+    why = {
+        "expired": "has run out",
+        "revoked": "was revoked here",
+        "rotation_lost": "was replaced by the issuer, but the answer was lost",
+    }.get(reason, "was refused by the issuer")
+    return Failure(
+        kind=kind,
+        message=f"The login at service {policy.service!r} is over: its refresh token {why}.",
+        attributes={"reason": reason, "code": code},
+    )
+
+
+def unavailable(
+    message: str,
+    wait: float,
+    kind: type[TemporarilyUnavailable] = IssuerUnavailable,
+    **attributes: Any,
+) -> Failure:
+    """A failure that passes; `wait` in microseconds."""
+    return Failure(
+        kind=kind,
+        message=message,
+        attributes={"retry_after": max(0.0, wait / SECOND), **attributes},
+    )
+
+
+def of_answer(answer: Answer, policy: Policy, length: int) -> Failure:
+    """The issuer gave no pair and no refusal; `length` microseconds of cool-down follow."""
+    if answer.meaning is Meaning.MISCONFIGURED:
+        message = misconfigured_message(policy.service, answer)
+        return unavailable(message, length, IssuerMisconfigured)
+    message = f"The issuer of service {policy.service!r} gave no usable answer{said(answer)}."
+    return unavailable(message, length, ambiguous=answer.ambiguous)
+
+
+def in_progress(policy: Policy) -> Failure:
+    """The wait budget is used up."""
+    message = (
+        f"Another process is refreshing the pair for service {policy.service!r} "
+        f"and did not finish within {policy.wait / SECOND:g} s."
+    )
+    return unavailable(message, policy.lease, RefreshInProgress)

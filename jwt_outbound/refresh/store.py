@@ -1,0 +1,132 @@
+"""The protocol's steps on the real tables, on whichever connection this thread has."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+from typing import Final, TypeVar
+
+from django.db import Error, InterfaceError, OperationalError, connections
+
+from jwt_outbound import seen
+from jwt_outbound.models import IssuerState, TokenPair, TokenPairEvent
+from jwt_outbound.querysets import alias
+from jwt_outbound.refresh import connections as own
+from jwt_outbound.refresh.steps import Change, Health, Insert, Record, Save, Settle
+from jwt_outbound.refresh.words import Ask
+from jwt_outbound.rows import Pair, Reading
+
+logger = logging.getLogger("jwt_outbound")
+
+LOCKED_PATIENCE: Final = 5.0
+"""Seconds for which a locked table of an SQLite database in memory is tried again: it does not
+wait by itself."""
+
+Result = TypeVar("Result")
+
+
+def read(ask: Ask, *, renewable: bool) -> Reading:
+    """Row, issuer and clocks. A connection found dead is opened anew once."""
+    try:
+        return _read(ask)
+    except (OperationalError, InterfaceError):
+        if not renewable:
+            raise
+    own.renew(alias())
+    return _read(ask)
+
+
+def _read(ask: Ask) -> Reading:
+    which = {"pk": ask.pk} if ask.pk else {"user_id": ask.user_id, "service": ask.service}
+    reading: Reading = _patiently(lambda: TokenPair.objects.read(**which))
+    health = _patiently(lambda: IssuerState.objects.health(ask.service))
+    return replace(reading, issuer=health)
+
+
+def insert(step: Insert) -> None:
+    """An empty row, unless somebody else has just made one."""
+    _patiently(lambda: TokenPair.objects.insert_empty(step.ask.user_id, step.ask.service))
+
+
+def change(step: Change) -> bool:
+    """Whether the swap held; it is committed then."""
+    held = _swap(step.pair, step)
+    if held:
+        seen.change(step.pair.service, step.pair.user_id)
+    return held
+
+
+def save(step: Save, *, renewable: bool) -> bool | None:
+    """As `change`, but None where the database failed: then it may be committed or not."""
+    try:
+        return _swap(step.pair, step)
+    except Exception as error:  # noqa: BLE001 - an answer in memory is never let go
+        _complain(step.pair, error)
+        if renewable:
+            _try_to_renew()
+        return None
+    finally:
+        seen.change(step.pair.service, step.pair.user_id)
+
+
+def settle(step: Settle) -> Reading | None:
+    """The row, or None where the database does not answer."""
+    try:
+        reading: Reading = TokenPair.objects.read(pk=step.pair.pk)
+    except Error:
+        return None
+    return reading
+
+
+def change_health(service: str, step: Health) -> None:
+    """Not worth an error to the caller: it only spares the issuer."""
+    try:
+        _patiently(lambda: IssuerState.objects.change(service, step.changes))
+    except Error as error:
+        logger.warning("The state of the issuer of %r was not written: %s.", service, _name(error))
+
+
+def record(step: Record) -> None:
+    """A line of history that can't be written is logged and done without."""
+    try:
+        _patiently(lambda: TokenPairEvent.objects.record(step.pair, step.now, **step.line))
+    except Error as error:
+        logger.warning("A history line of %s was not written: %s.", step.pair.pk, _name(error))
+
+
+def _swap(pair: Pair, step: Change | Save) -> bool:
+    return bool(_patiently(lambda: TokenPair.objects.swap(pair.pk, step.swap)))
+
+
+def _patiently(query: Callable[[], Result]) -> Result:
+    """Tries a query again while an SQLite table in memory is locked."""
+    until = time.monotonic() + LOCKED_PATIENCE
+    while True:
+        try:
+            return query()
+        except OperationalError as error:
+            locked = connections[alias()].vendor == "sqlite" and "locked" in str(error)
+            if not locked or time.monotonic() >= until or connections[alias()].in_atomic_block:
+                raise
+        time.sleep(Random().uniform(0.005, 0.02))
+
+
+def _try_to_renew() -> None:
+    try:
+        own.renew(alias())
+    except Error as error:
+        logger.error("The token tables' database can't be reached: %s.", _name(error))
+
+
+def _complain(pair: Pair, error: Exception) -> None:
+    logger.error(
+        "The new pair of user %s for %r is not stored yet (%s): it is tried again.",
+        pair.user_id,
+        pair.service,
+        _name(error),
+    )
+
+
+def _name(error: Exception) -> str:
+    return type(error).__name__

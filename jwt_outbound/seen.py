@@ -1,0 +1,27 @@
+"""What this process has seen change, so that no copy in memory outlives it."""
+
+from contextvars import ContextVar
+from typing import Any
+
+MOST_KEYS = 10_000
+
+_epoch = 0
+_changes: dict[tuple[str, Any], int] = {}
+
+
+def version(service: str, user_id: Any) -> tuple[int, int]:
+    """Differs once this process has stored, replaced or ended that pair."""
+    return _epoch, _changes.get((service, user_id), 0)
+
+
+def change(service: str, user_id: Any) -> None:
+    """That pair was stored, replaced or ended: copies in memory must be read anew."""
+    global _epoch
+    if len(_changes) >= MOST_KEYS:
+        _epoch += 1
+        _changes.clear()
+    _changes[service, user_id] = _changes.get((service, user_id), 0) + 1
+
+
+logged_in_anew: ContextVar[set[Any] | None] = ContextVar("logged_in_anew", default=None)
+"""The users for whom the current request has stored a pair; None outside a request."""

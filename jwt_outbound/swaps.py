@@ -1,0 +1,214 @@
+"""Every write of the protocol, as data: a compare-and-swap of one row.
+
+A `Swap` says which values the row must still have and what it then becomes. Who carries it out
+(one UPDATE, or the simulation's model of one) adds nothing of its own, so each rule of the
+protocol stands here once. All of them are fenced on the generation; see design rule 3.1.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from uuid import UUID
+
+from jwt_outbound.rows import Pair
+
+
+@dataclass(frozen=True)
+class Now:
+    """The database's time at the write, plus so many microseconds."""
+
+    plus: int = 0
+
+
+@dataclass(frozen=True)
+class Next:
+    """The column's own value plus one, counted by the database."""
+
+
+@dataclass(frozen=True)
+class Over:
+    """As a condition: the time in the column is not in the future."""
+
+
+NOW: Final = Now()
+NEXT: Final = Next()
+OVER: Final = Over()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Swap:
+    """`UPDATE ... SET changes WHERE pk AND where`; it holds if it matched the row."""
+
+    where: Mapping[str, Any]
+    changes: Mapping[str, Any]
+
+
+UNMARKED: Final[Mapping[str, Any]] = {
+    "lease_until": 0,
+    "presented_generation": -1,
+    "presented_at": 0,
+    "presentations": 0,
+    "unended": False,
+    "cooldown_until": 0,
+    "failures": 0,
+    "pending_until": 0,
+    "refused_at": 0,
+    "reason": "",
+    "code": "",
+    "event_id": None,
+    "announced_at": 0,
+    "revoked_at": 0,
+    "reconnect": False,
+}
+"""Lease, journal, cool-down and marks of a pair that begins anew. The lease id stays."""
+
+
+def stored(columns: Mapping[str, Any]) -> Swap:
+    """A pair handed in by the application: whatever was there is over."""
+    return Swap(
+        where={},
+        changes={
+            **UNMARKED,
+            "hold_until": 0,
+            "holds": 0,
+            **columns,
+            "generation": NEXT,
+            "obtained_at": NOW,
+        },
+    )
+
+
+def revoked(pair: Pair) -> Swap:
+    """The pair ends by our own will: no token is left in it."""
+    return Swap(
+        where={"generation": pair.generation},
+        changes={
+            **UNMARKED,
+            "generation": NEXT,
+            "access_sealed": b"",
+            "refresh_sealed": b"",
+            "refresh_at": None,
+            "revoked_at": NOW,
+        },
+    )
+
+
+def leased(pair: Pair, length: int, *, present: bool, holder: Mapping[str, Any]) -> Swap:
+    """The lease, which is the journal too where the refresh token is about to be presented.
+
+    A lease that ran out belongs to a flight that never ended: that is remembered, since it may
+    still come back with the new pair.
+    """
+    journal = {
+        "presented_generation": pair.generation,
+        "presented_at": NOW,
+        "presentations": pair.presentations + 1 if pair.presented else 1,
+        "unended": pair.unended or pair.lease_until > 0,
+    }
+    return Swap(
+        where={"generation": pair.generation, "lease_id": pair.lease_id, "lease_until": OVER},
+        changes={
+            "lease_id": NEXT,
+            "lease_until": Now(length),
+            **holder,
+            **(journal if present else {}),
+        },
+    )
+
+
+def saved(pair: Pair, columns: Mapping[str, Any]) -> Swap:
+    """The issuer's new pair in place of the one exchanged, whoever holds the lease by now."""
+    return Swap(
+        where={"generation": pair.generation},
+        changes={**UNMARKED, **columns, "generation": NEXT},
+    )
+
+
+def released(pair: Pair, *, spent: bool, cooldown: int = 0, failures: int = 0) -> Swap:
+    """The lease taken on `pair` is given back, by its holder alone.
+
+    `spent=False`: the outcome proves that this presentation did not use the token up, so the
+    journal is again what it was before the lease.
+    """
+    changes: dict[str, Any] = {"lease_until": 0}
+    if cooldown:
+        changes.update(cooldown_until=Now(cooldown), failures=failures)
+    if not spent:
+        changes.update(
+            presented_generation=pair.presented_generation,
+            presented_at=pair.presented_at,
+            presentations=pair.presentations,
+        )
+    return Swap(
+        where={"generation": pair.generation, "lease_id": pair.lease_id + 1}, changes=changes
+    )
+
+
+def held(pair: Pair, length: int, code: str) -> Swap:
+    """A refused replay is held for one more lease: an earlier flight may bring the new pair."""
+    return Swap(
+        where={"generation": pair.generation, "refused_at": 0, "pending_until": 0},
+        changes={"pending_until": Now(length), "code": code},
+    )
+
+
+def refused(pair: Pair, *, reason: str, code: str, event_id: UUID) -> Swap:
+    """The login is over. The lease stays until the refusal is announced."""
+    return Swap(
+        where={"generation": pair.generation, "refused_at": 0},
+        changes={
+            "refused_at": NOW,
+            "reason": reason,
+            "code": code,
+            "event_id": event_id,
+            "announced_at": 0,
+            "pending_until": 0,
+            "refresh_at": None,
+        },
+    )
+
+
+def announced(pair: Pair, event_id: UUID) -> Swap:
+    """All receivers have been told of the refusal `event_id`."""
+    return Swap(
+        where={"generation": pair.generation, "event_id": event_id},
+        changes={"announced_at": NOW, "lease_until": 0},
+    )
+
+
+def unhelped(pair: Pair, length: int) -> Swap:
+    """A 401 came again after a refresh: no 401 of this pair starts another for a while.
+
+    So the 401 before it was no expiry either, and a lifetime learned from it is forgotten.
+    """
+    forgotten: dict[str, Any] = {"learned_lifetime": None}
+    if pair.lifetime is not None and pair.lifetime == pair.learned_lifetime:
+        forgotten.update(lifetime=None, expires_at=None, refresh_at=None)
+    return Swap(
+        where={"generation": pair.generation},
+        changes={"hold_until": Now(length), "holds": NEXT, **forgotten},
+    )
+
+
+def holds(pair: Pair, swap: Swap, now: int) -> bool:
+    """Whether `swap` would match `pair` at the database's time `now`."""
+    return all(
+        getattr(pair, column) <= now if isinstance(value, Over) else getattr(pair, column) == value
+        for column, value in swap.where.items()
+    )
+
+
+def applied(pair: Pair, swap: Swap, now: int) -> Pair:
+    """`pair` as `swap` leaves it: what the one UPDATE does, without the database."""
+    changes: dict[str, Any] = {}
+    for column, value in swap.changes.items():
+        if not hasattr(pair, column):
+            continue
+        match value:
+            case Now(plus):
+                changes[column] = now + plus
+            case Next():
+                changes[column] = getattr(pair, column) + 1
+            case _:
+                changes[column] = value
+    return replace(pair, **changes)

@@ -1,0 +1,151 @@
+"""How long a pair is good for, from what the tokens and the issuer say (design section 3.1).
+
+Pure; microseconds. Lifetimes count from our own clock, never from the issuer's, so that neither
+clock needs to be right; an absolute `exp` is believed only where nothing better is known.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from jwt_outbound.claims import Claims, read_claims
+from jwt_outbound.clock import SECOND
+from jwt_outbound.freshness import Windows, young_for
+
+LONGEST = 100 * 366 * 86_400 * SECOND
+"""A century: a longer life is cut to it, so that every sum fits the column."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """The time columns of a pair."""
+
+    expires_at: int | None
+    lifetime: int | None
+    refresh_at: int | None
+    young_until: int
+    refresh_expires_at: int | None
+    refresh_lifetime: int | None
+    skew: int | None = None
+    """The issuer's clock less ours, as measured at this refresh."""
+
+    def columns(self) -> dict[str, Any]:
+        """As the columns of the row; a skew that was not measured leaves the last one."""
+        columns = dict(vars(self))
+        if self.skew is None:
+            del columns["skew"]
+        return columns
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What the service and its issuer add to the tokens' own words."""
+
+    windows: Windows
+    ahead: bool = True
+    """Whether the pair can be refreshed ahead at all."""
+    default_lifetime: int | None = None
+    jitter: float = 0.0
+
+
+def of_stored(
+    access: str, refresh: str, expires_in: float | None, now: int, rules: Rules
+) -> Terms:
+    """The terms of a pair that the application hands in: it may be old already."""
+    claims = read_claims(access)
+    said = claims.exp
+    ends = [_at(said)] if said is not None else []
+    ends += [now + life for life in _lives(claims, expires_in)]
+    if not access:
+        ends = [now]
+    elif not ends and rules.default_lifetime is not None:
+        ends = [now + rules.default_lifetime]
+    expires_at = min(ends, default=None)
+    lives = _lives(claims, expires_in) or (
+        [max(0, expires_at - now)] if expires_at is not None else []
+    )
+    lifetime = min(lives, default=None)
+    issued = _at(claims.iat) if claims.iat is not None else 0
+    refresh_claims = read_claims(refresh)
+    refresh_life = _life(refresh_claims.lifetime)
+    refresh_ends = [_at(refresh_claims.exp)] if refresh_claims.exp is not None else []
+    refresh_ends += [now + refresh_life] if refresh_life is not None else []
+    return Terms(
+        expires_at=expires_at,
+        lifetime=lifetime,
+        refresh_at=_due(expires_at, lifetime, None, rules),
+        young_until=issued + young_for(lifetime) if issued else 0,
+        refresh_expires_at=min(refresh_ends, default=None),
+        refresh_lifetime=refresh_life,
+    )
+
+
+def of_issued(
+    access: str,
+    refresh: str | None,
+    *,
+    sent_at: int,
+    rules: Rules,
+    expires_in: float | None = None,
+    refresh_expires_in: float | None = None,
+    refresh_in: float | None = None,
+    issuer_time: float | None = None,
+    learned_lifetime: int | None = None,
+    previous: tuple[int | None, int | None] = (None, None),
+) -> Terms:
+    """The terms of a pair that the issuer just made; it lives from `sent_at`, our own time.
+
+    `issuer_time`: the issuer's clock in seconds, from its `Date` header. `refresh=None`: the old
+    refresh token stays, and so does its `previous` (end, lifetime).
+    """
+    claims = read_claims(access)
+    lives = _lives(claims, expires_in)
+    if claims.iat is None and claims.exp is not None:
+        # Only the absolute end is known: measured against the issuer's own clock where it showed
+        # it. A token that was just issued is not expired, whatever the clocks say.
+        left = _at(claims.exp) - (_at(issuer_time) if issuer_time is not None else sent_at)
+        lives += [min(left, LONGEST)] if left > 0 else []
+    if not lives:
+        lives = [life for life in (rules.default_lifetime or learned_lifetime,) if life]
+    lifetime = min(lives, default=None)
+    expires_at = None if lifetime is None else sent_at + lifetime
+    issuer_now = claims.iat if claims.iat is not None else issuer_time
+    refresh_expires_at, refresh_lifetime = previous
+    if refresh is not None:
+        refresh_lives = _lives(read_claims(refresh), refresh_expires_in)
+        refresh_lifetime = min(refresh_lives, default=None)
+        refresh_expires_at = None if refresh_lifetime is None else sent_at + refresh_lifetime
+    return Terms(
+        expires_at=expires_at,
+        lifetime=lifetime,
+        refresh_at=_due(expires_at, lifetime, refresh_in, rules),
+        young_until=sent_at + young_for(lifetime),
+        refresh_expires_at=refresh_expires_at,
+        refresh_lifetime=refresh_lifetime,
+        skew=None if issuer_now is None else _at(issuer_now) - sent_at,
+    )
+
+
+def _lives(claims: Claims, expires_in: float | None) -> list[int]:
+    candidates: Iterable[float | None] = (expires_in, claims.lifetime)
+    return [life for life in map(_life, candidates) if life is not None]
+
+
+def _life(seconds: float | None) -> int | None:
+    """Seconds as a lifetime in microseconds: never negative, at most a century."""
+    if seconds is None or seconds != seconds:
+        return None
+    return int(min(max(seconds, 0.0) * SECOND, LONGEST))
+
+
+def _at(seconds: float) -> int:
+    return int(seconds * SECOND)
+
+
+def _due(
+    expires_at: int | None, lifetime: int | None, refresh_in: float | None, rules: Rules
+) -> int | None:
+    if expires_at is None or lifetime is None or not rules.ahead or rules.windows.ahead == 0:
+        return None
+    wished = None if refresh_in is None else int(min(refresh_in * SECOND, LONGEST))
+    return expires_at - lifetime + rules.windows.refresh_after(lifetime, rules.jitter, wished)

@@ -1,0 +1,215 @@
+"""The one door to an access token that may be sent now: whatever client wants one comes here."""
+
+import asyncio
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.db import transaction
+from django.db.models import Model
+from django.views.decorators.debug import sensitive_variables
+
+from jwt_outbound import clock, refresh_ahead, seen, swaps
+from jwt_outbound.ciphers import ACCESS, sealer
+from jwt_outbound.clock import SECOND
+from jwt_outbound.conf import get_service, micro
+from jwt_outbound.exceptions import IssuerMisconfigured, TokenStoreUnavailable
+from jwt_outbound.grants import Grant, grant_of
+from jwt_outbound.models import TokenPair
+from jwt_outbound.querysets import alias
+from jwt_outbound.refresh import flights
+from jwt_outbound.refresh.decisions import decide
+from jwt_outbound.refresh.driver import Driver, at_the_issuer
+from jwt_outbound.refresh.failures import in_progress
+from jwt_outbound.refresh.policies import policy_of
+from jwt_outbound.refresh.steps import Outcome
+from jwt_outbound.refresh.words import Ask
+from jwt_outbound.rows import Reading
+from jwt_outbound.transactions import Situation, situation
+from jwt_outbound.users import ensure_active, user_id_of
+
+Waiting = Future[Outcome]
+
+
+@sensitive_variables()
+def fetch_valid_access_token(
+    service: str, user: Any, min_validity: float = 0, rejected: str | None = None
+) -> str:
+    """An access token of `user` for `service` that is good now; refreshed first where it must be.
+
+    `user`: an instance or a primary key. `min_validity`: seconds that the token must be good for,
+    of which at most half of its lifetime counts. `rejected`: the token that the other side has
+    just refused; if the same one comes back, the refusal was no expiry. Raises `LoginRequired`
+    or `TemporarilyUnavailable` (see `exceptions`), `ServiceNotConfigured`.
+    """
+    call = Call(service, user, min_validity=min_validity, rejected_token=rejected)
+    return call.fetch().access.reveal()
+
+
+@sensitive_variables()
+async def afetch_valid_access_token(
+    service: str, user: Any, min_validity: float = 0, rejected: str | None = None
+) -> str:
+    """As `fetch_valid_access_token`, awaited: the same flights, another way of waiting."""
+    call = Call(service, user, min_validity=min_validity, rejected_token=rejected)
+    return (await call.afetch()).access.reveal()
+
+
+class Call:
+    """One caller's way to a token: read the row, and where need be wait for a flight."""
+
+    def __init__(
+        self,
+        service: str,
+        user: Any,
+        *,
+        min_validity: float = 0,
+        rejected_token: str | None = None,
+        rejected: int | None = None,
+    ) -> None:
+        self.service = get_service(service)
+        self.policy = policy_of(self.service)
+        self.user = user
+        self._rejected_token = rejected_token
+        self._ask = Ask(
+            service=service,
+            user_id=user_id_of(user, service),
+            min_validity=micro(min_validity),
+            rejected=rejected,
+        )
+        self._give_up_at = clock.monotonic() + self.policy.wait
+
+    def fetch(self) -> Grant:
+        """The token, in this thread."""
+        step = self._begin()
+        while isinstance(step, Future):
+            try:
+                outcome = step.result(self._left())
+            except TimeoutError:
+                raise in_progress(self.policy).error(self._ask) from None
+            step = self._proceed(outcome)
+        return step
+
+    async def afetch(self) -> Grant:
+        """The token; only the wait is awaited here.
+
+        All that touches the caller's connection runs where Django's async code runs its queries,
+        or it would see neither the caller's transaction nor a `TestCase`'s.
+        """
+        step = await sync_to_async(self._begin, thread_sensitive=True)()
+        while isinstance(step, Future):
+            try:
+                outcome = await asyncio.wait_for(asyncio.wrap_future(step), self._left())
+            except TimeoutError:
+                raise in_progress(self.policy).error(self._ask) from None
+            step = await sync_to_async(self._proceed, thread_sensitive=True)(outcome)
+        return step
+
+    def _begin(self) -> Grant | Waiting:
+        ask = self._ask
+        if at_the_issuer.get() == (ask.service, ask.user_id):
+            raise IssuerMisconfigured(
+                f"The refresh function of service {ask.service!r} calls the very client that it "
+                "refreshes. Let it call the issuer by other means.",
+                service=ask.service,
+                user_id=ask.user_id,
+            )
+        ensure_active(self.user, ask.user_id, ask.service)
+        self._version = seen.version(ask.service, ask.user_id)
+        reading = TokenPair.objects.read(user_id=ask.user_id, service=ask.service)
+        self._note_rejection(reading)
+        return self._next(reading)
+
+    def _next(self, reading: Reading) -> Grant | Waiting:
+        verdict = decide(reading, self._ask, self.policy, reading.now)
+        if verdict.failure is not None:
+            raise verdict.failure.error(self._ask)
+        if not verdict.serve:
+            return self._fly(reading)
+        if verdict.act is not None:
+            refresh_ahead.start(self._driver(reading, ahead=True))
+        return self._grant(reading)
+
+    def _proceed(self, outcome: Outcome) -> Grant | Waiting:
+        """What a flight's outcome means for this caller, who may have asked for something else."""
+        if outcome.yours:
+            return self._proceed(self._driver(outcome.reading, inline=True).run())
+        if outcome.reading.pair is not None:
+            now = outcome.reading.time(clock.monotonic())
+            if decide(outcome.reading, self._ask, self.policy, now).serve:
+                return self._grant(outcome.reading)
+        if outcome.failure is not None:
+            raise outcome.failure.error(self._ask)
+        if self._left() <= 0:
+            raise in_progress(self.policy).error(self._ask)
+        return self._next(replace(outcome.reading))
+
+    def _fly(self, reading: Reading) -> Grant | Waiting:
+        driver = self._driver(reading)
+        match situation(alias()):
+            case Situation.INLINE:
+                driver.inline = True
+                return self._proceed(driver.run())
+            case Situation.BARRED:
+                raise TokenStoreUnavailable(
+                    f"The pair for service {self.service.name!r} must be refreshed, but this code "
+                    "is in a transaction of the SQLite file that holds the token tables, which "
+                    "has one writer: nothing was sent. Give the token tables a file of their own "
+                    "(JWT_OUTBOUND['DATABASE'] and jwt_outbound.routers.TokenRouter), or call "
+                    "outside of the transaction.",
+                    service=self.service.name,
+                    user_id=self._ask.user_id,
+                )
+        return flights.launch(driver).join()
+
+    def _driver(self, reading: Reading, *, ahead: bool = False, inline: bool = False) -> Driver:
+        pair = reading.pair
+        return Driver(
+            service=self.service,
+            ask=replace(
+                self._ask,
+                pk=pair.pk if pair else None,
+                generation=pair.generation if pair else -1,
+                ahead=ahead,
+            ),
+            user=self.user if isinstance(self.user, Model) else None,
+            inline=inline,
+        )
+
+    @sensitive_variables()
+    def _note_rejection(self, reading: Reading) -> None:
+        """The refused token is the row's own, or an older one: then the row is past it."""
+        pair = reading.pair
+        if self._rejected_token is None or pair is None:
+            return
+        own = sealer(pair.service, pair.user_id).open(pair.access_sealed, ACCESS)
+        if own.reveal() == self._rejected_token:
+            self._ask = replace(self._ask, rejected=pair.generation)
+
+    def _grant(self, reading: Reading) -> Grant:
+        assert reading.pair is not None
+        return grant_of(reading, reading.pair, self.policy.rules.windows, self._version)
+
+    def _left(self) -> float:
+        """Seconds of the wait budget."""
+        return max(0.0, (self._give_up_at - clock.monotonic()) / SECOND)
+
+
+LONGEST_HOLD = 600 * SECOND
+"""Microseconds; after a 401 that a refresh did not cure, for the first time."""
+
+
+def note_unhelped(grant: Grant) -> None:
+    """The request was refused again with a token that was refreshed for it.
+
+    So the 401 is no expiry, and no 401 of this pair starts a refresh for min(10 min, a quarter of
+    the lifetime), doubling each time up to an hour.
+    """
+    pair = TokenPair.objects.read(pk=grant.pk).pair
+    if pair is None or pair.generation != grant.generation:
+        return
+    first = min(LONGEST_HOLD, (pair.lifetime or 4 * LONGEST_HOLD) // 4)
+    length = min(first << min(pair.holds, 16), 3600 * SECOND)
+    with transaction.atomic(using=alias()):
+        TokenPair.objects.swap(pair.pk, swaps.unhelped(pair, length))

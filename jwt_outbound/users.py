@@ -1,0 +1,45 @@
+"""Whose call it is."""
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.db.models import Model
+
+from jwt_outbound.exceptions import LoginRequired
+
+
+def user_id_of(user: Any, service: str = "") -> Any:
+    """The primary key of `user`, a model instance or itself a primary key.
+
+    Raises `LoginRequired` for an anonymous user and ValueError for what is no user at all.
+    """
+    if user is None or getattr(user, "is_anonymous", False):
+        raise LoginRequired(
+            f"Nobody is logged in, so no call to service {service!r} can be made on their behalf.",
+            service=service,
+        )
+    key = user.pk if isinstance(user, Model) else user
+    if key is None:
+        raise ValueError("The user has no primary key yet: save it first.")
+    try:
+        return get_user_model()._meta.pk.to_python(key)
+    except ValidationError:
+        raise ValueError("This is neither a user nor a user's primary key.") from None
+
+
+def ensure_active(user: Any, user_id: Any, service: str) -> None:
+    """Raises `LoginRequired` for a user with `is_active=False`, or one who is gone."""
+    if not isinstance(user, Model):
+        user = find_user(user_id)
+    if user is None or not getattr(user, "is_active", True):
+        raise LoginRequired(
+            f"User {user_id} is not active, so no call to service {service!r} is made.",
+            service=service,
+            user_id=user_id,
+        )
+
+
+def find_user(user_id: Any) -> Any:
+    """The user with that primary key, or None."""
+    return get_user_model()._base_manager.filter(pk=user_id).first()
