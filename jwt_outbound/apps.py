@@ -14,6 +14,8 @@ class JWTOutboundConfig(AppConfig):
 
     def ready(self) -> None:
         """Once all apps are loaded."""
+        from jwt_outbound import receivers
         from jwt_outbound.checks import check_settings
 
         register(check_settings)
+        receivers.connect()

@@ -66,4 +66,3 @@ def numeric_date(value: object) -> float | None:
     except OverflowError:
         return None
     return seconds if math.isfinite(seconds) and 0 <= seconds <= LATEST else None
-

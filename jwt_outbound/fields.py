@@ -32,14 +32,18 @@ class DatabaseNow(Func):
         connection: BaseDatabaseWrapper,
         *args: Any,
         **kwargs: Any,
-    ) -> tuple[str, list[Any]]:
-        """The reading, moved by what `testing.shift_clock` says."""
-        try:
-            sql = _EPOCH_MICROSECONDS[connection.vendor]
-        except KeyError:
-            raise NotSupportedError(
-                f"jwt_outbound keeps tokens in PostgreSQL, MariaDB, MySQL or SQLite, "
-                f"not in {connection.vendor}."
-            ) from None
-        moved = clock.shift()
-        return (f"({sql} + {moved:d})" if moved else sql), []
+    ) -> tuple[str, tuple[str | int, ...]]:
+        """The reading, as an expression without parameters."""
+        return now_sql(connection.vendor), ()
+
+
+def now_sql(vendor: str) -> str:
+    """The reading, moved by what `testing.shift_clock` says."""
+    try:
+        sql = _EPOCH_MICROSECONDS[vendor]
+    except KeyError:
+        raise NotSupportedError(
+            f"jwt_outbound keeps tokens in PostgreSQL, MariaDB, MySQL or SQLite, not in {vendor}."
+        ) from None
+    moved = clock.shift()
+    return f"({sql} + {moved:d})" if moved else sql

@@ -14,7 +14,13 @@ from jwt_outbound import seen, swaps
 from jwt_outbound.ciphers import ACCESS, REFRESH, sealer
 from jwt_outbound.conf import Service, get_service, issuer_of, micro
 from jwt_outbound.exceptions import TokenPairUnreadable
-from jwt_outbound.querysets import AliasedManager, TokenPairQuerySet, alias, database_now
+from jwt_outbound.querysets import (
+    AliasedManager,
+    TokenPairEventQuerySet,
+    TokenPairQuerySet,
+    alias,
+    database_now,
+)
 from jwt_outbound.rows import Pair
 from jwt_outbound.terms import Rules, Terms, of_issued, of_stored
 from jwt_outbound.transactions import only_a_test_case
@@ -119,10 +125,10 @@ class TokenPairManager(AliasedManager.from_queryset(TokenPairQuerySet)):  # type
         while True:
             reading = self.read(user_id=user_id, service=service)
             pair = reading.pair
-            if pair is None:
+            if pair is None or pair.revoked_at:
                 return None
-            if self.swap(pair.pk, swaps.revoked(pair)):
-                seen.change(service, user_id)
+            if self.swap(swaps.revoked(pair), pk=pair.pk):
+                _note_change(service, user_id)
                 self._events().record(pair, reading.now, kind="revoked", reason="revoked")
                 return pair  # type: ignore[no-any-return]
 
@@ -136,7 +142,8 @@ class TokenPairManager(AliasedManager.from_queryset(TokenPairQuerySet)):  # type
         issuer = issuer_of(service)
         if refresh and issuer.revokes:
             answer = issuer.revoke(refresh.reveal(), deadline=service.issuer_deadline)
-            answer.ensure_granted(service=pair.service, user_id=pair.user_id)
+            if not answer.is_refusal:
+                answer.ensure_granted(service=pair.service, user_id=pair.user_id)
 
     @sensitive_variables()
     def _put(
@@ -151,20 +158,22 @@ class TokenPairManager(AliasedManager.from_queryset(TokenPairQuerySet)):  # type
         if not refresh and not issuer_of(service).makes_first_pair:
             columns["refresh_at"] = None
         pair = self._upsert(user_id, service.name, swaps.stored(columns))
+        _note_change(service.name, user_id)
         self._events().record(self.read(pk=pair.pk).pair, now, kind="stored")
-        seen.change(service, user_id)
         anew = seen.logged_in_anew.get()
         if anew is not None:
             anew.add(user_id)
         return pair
 
     def _upsert(self, user_id: Any, service: str, swap: swaps.Swap) -> TokenPair:
-        """One UPDATE, which counts the generation itself; an INSERT first where no row is."""
-        mine = self.filter(user_id=user_id, service=service)
-        while True:
-            pk = mine.values_list("pk", flat=True).first() or self.insert_empty(user_id, service)
-            if pk is not None and self.swap(pk, swap):
-                return self.get(pk=pk)  # type: ignore[no-any-return]
+        """One UPDATE, which counts the generation itself; an INSERT first where no row is.
+
+        The UPDATE comes first: it sees also what an old snapshot of the caller's does not.
+        """
+        which = {"user_id": user_id, "service": service}
+        while not self.swap(swap, **which):
+            self.insert_empty(**which)
+        return self.get(**which)  # type: ignore[no-any-return]
 
     def insert_empty(self, user_id: Any, service: str) -> Any:
         """A row of generation 0 without tokens; None if somebody else was quicker."""
@@ -178,13 +187,23 @@ class TokenPairManager(AliasedManager.from_queryset(TokenPairQuerySet)):  # type
         return self.model._meta.get_field("events").related_model.objects
 
 
+class TokenPairEventManager(AliasedManager.from_queryset(TokenPairEventQuerySet)):  # type: ignore[misc]
+    """`TokenPairEvent.objects`: the history."""
+
+
+def _note_change(service: str, user_id: Any) -> None:
+    """Now for this transaction, and once more when the others can see it."""
+    seen.change(service, user_id)
+    transaction.on_commit(partial(seen.change, service, user_id), using=alias())
+
+
 def rules_of(service: Service) -> Rules:
     """What settings and issuer profile say of lifetimes; with a fresh jitter."""
-    issuer = issuer_of(service)
-    default = service.default_lifetime or issuer.default_lifetime
+    profile = issuer_of(service).profile
+    default = service.default_lifetime or profile.default_lifetime
     return Rules(
         windows=service.windows,
-        ahead=not issuer.old_access_dies,
+        ahead=not profile.old_access_dies,
         default_lifetime=None if default is None else micro(default),
         jitter=random.random(),  # noqa: S311 - it spreads load, nothing is secret
     )

@@ -79,17 +79,16 @@ def _restamp(request: HttpRequest, users: set[Any]) -> None:
 class _Visitor:
     """Who makes the request, once their session is known not to have been ended."""
 
-    def __init__(self, request: HttpRequest) -> None:
+    def __init__(self, request: Any) -> None:
         self._request = request
-        self._user: Any = request.user
-        self._auser: Any = request.auser
+        self._user, self._auser = request.user, request.auser
         self._admitted = False
         self._turned_away: AnonymousUser | None = None
 
     def attend(self) -> None:
         """Only whoever looks at the user makes the query."""
-        self._request.user = SimpleLazyObject(partial(self._admit, self._user))  # type: ignore[assignment]
-        self._request.auser = self._admit_async  # type: ignore[method-assign]
+        self._request.user = SimpleLazyObject(partial(self._admit, self._user))
+        self._request.auser = self._admit_async
 
     async def _admit_async(self) -> Any:
         user = await self._auser()

@@ -10,8 +10,8 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from jwt_outbound.managers import TokenPairManager
-from jwt_outbound.querysets import AliasedManager, IssuerStateQuerySet, TokenPairEventQuerySet
+from jwt_outbound.managers import TokenPairEventManager, TokenPairManager
+from jwt_outbound.querysets import AliasedManager, IssuerStateQuerySet
 
 
 def _user() -> Any:
@@ -84,6 +84,7 @@ class TokenPair(models.Model):
 
     created = models.DateTimeField(_("created"), auto_now_add=True)
 
+    events: "models.Manager[TokenPairEvent]"
     objects: ClassVar[TokenPairManager] = TokenPairManager()
 
     class Meta:
@@ -95,6 +96,15 @@ class TokenPair(models.Model):
 
     def __str__(self) -> str:
         return f"{self.service}, user {self.user_id}, generation {self.generation}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Only for a new row: a pair is changed by `store()`, `revoke()` and refreshes alone."""
+        if not self._state.adding:
+            raise TypeError(
+                "A token pair can't be saved: that would put back what a refresh has replaced "
+                "meanwhile. Use TokenPair.objects.store() or revoke()."
+            )
+        super().save(*args, **kwargs)
 
 
 class TokenPairEvent(models.Model):
@@ -132,7 +142,7 @@ class TokenPairEvent(models.Model):
     host = models.CharField(_("host"), max_length=100, default="")
     pid = models.BigIntegerField(_("process"), default=0)
 
-    objects: ClassVar[Any] = AliasedManager.from_queryset(TokenPairEventQuerySet)()
+    objects = TokenPairEventManager()
 
     class Meta:
         verbose_name = _("token pair event")

@@ -7,8 +7,7 @@ import os
 import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
-from uuid import UUID
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import connections, models
@@ -16,12 +15,9 @@ from django.db.models import F
 
 from jwt_outbound import clock
 from jwt_outbound.conf import get_settings
-from jwt_outbound.fields import DatabaseNow
+from jwt_outbound.fields import DatabaseNow, now_sql
 from jwt_outbound.rows import IssuerHealth, Pair, Reading
 from jwt_outbound.swaps import Next, Now, Over, Swap
-
-if TYPE_CHECKING:
-    from jwt_outbound.models import TokenPair, TokenPairEvent
 
 COLUMNS: Final = tuple(f.name for f in dataclasses.fields(Pair))
 UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,8 +32,7 @@ def database_now() -> int:
     """The database's time, in a SELECT of its own, on the caller's connection."""
     connection = connections[alias()]
     with connection.cursor() as cursor:
-        sql, _ = DatabaseNow().as_sql(None, connection)
-        cursor.execute(f"SELECT {sql}")  # noqa: S608 - a constant expression
+        cursor.execute(f"SELECT {now_sql(connection.vendor)}")
         row = cursor.fetchone()
     return int(row[0])
 
@@ -61,7 +56,7 @@ class AliasedManager(models.Manager[Any]):
         return self._queryset_class(self.model, using=self._db or alias())  # type: ignore[attr-defined, no-any-return]
 
 
-class TokenPairQuerySet(models.QuerySet["TokenPair"]):
+class TokenPairQuerySet(models.QuerySet[Any]):
     """Readings and compare-and-swaps, on whichever connection this thread has."""
 
     def read(self, **which: Any) -> Reading:
@@ -76,20 +71,20 @@ class TokenPairQuerySet(models.QuerySet["TokenPair"]):
         columns["refresh_sealed"] = bytes(columns["refresh_sealed"])
         return Reading(pair=Pair(**columns), issuer=IssuerHealth(), now=now, at=at)
 
-    def swap(self, pk: UUID, swap: Swap) -> bool:
-        """Carries out `swap` as one UPDATE; whether it held."""
+    def swap(self, swap: Swap, **which: Any) -> bool:
+        """Carries out `swap` on the row that `which` names, as one UPDATE; whether it held."""
         conditions = {
             f"{column}__lte" if isinstance(value, Over) else column: _sql(column, value)
             for column, value in swap.where.items()
         }
         changes = {column: _sql(column, value) for column, value in swap.changes.items()}
-        return bool(self.filter(pk=pk, **conditions).update(**changes))
+        return bool(self.filter(**which, **conditions).update(**changes))
 
 
-class TokenPairEventQuerySet(models.QuerySet["TokenPairEvent"]):
+class TokenPairEventQuerySet(models.QuerySet[Any]):
     """The history."""
 
-    def record(self, pair: Pair, now: int, **line: Any) -> TokenPairEvent:
+    def record(self, pair: Pair, now: int, **line: Any) -> Any:
         """Writes one line about `pair`, dated by the database's clock."""
         return self.create(
             **{"generation": pair.generation, **line},

@@ -6,6 +6,7 @@ from typing import Any
 from django.utils.module_loading import import_string
 
 from jwt_outbound.conf import get_service, get_settings
+from jwt_outbound.faults import describe
 from jwt_outbound.models import TokenPair
 from jwt_outbound.querysets import alias
 from jwt_outbound.refresh import flights
@@ -33,9 +34,9 @@ def start(driver: Driver) -> None:
             driver.run()
         else:
             flights.launch(driver)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the caller has his token
         logger.error(
-            "A refresh ahead for %r was not started: %s.", driver.ask.service, type(error).__name__
+            "A refresh ahead for %r was not started: %s.", driver.ask.service, describe(error)
         )
 
 

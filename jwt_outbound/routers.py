@@ -1,4 +1,4 @@
-"""`DATABASE_ROUTERS = ["jwt_outbound.routers.TokenRouter"]`: the token tables on their own alias."""
+"""The token tables on an alias of their own: `DATABASE_ROUTERS` names `TokenRouter`."""
 
 from typing import Any
 

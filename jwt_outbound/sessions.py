@@ -16,10 +16,11 @@ from django.contrib.auth import SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import Error, connections, transaction
 from django.db.models import Exists, F, QuerySet
-from django.db.utils import ConnectionDoesNotExist
+from django.utils.connection import ConnectionDoesNotExist
 
 from jwt_outbound import clock
 from jwt_outbound.conf import get_settings, micro
+from jwt_outbound.fields import DatabaseNow
 from jwt_outbound.models import SessionEpoch, TokenPair
 from jwt_outbound.querysets import alias
 
@@ -62,8 +63,8 @@ def restamp(session: SessionBase, users: Iterable[Any]) -> None:
     A refusal of the pair that theirs replaced may have raised the epoch since the last stamp.
     """
     owner = owner_of(session)
-    if owner in map(key_of, users):
-        epoch = _read(str(owner))
+    if owner is not None and owner in {key_of(user) for user in users}:
+        epoch = _read(owner)
         if epoch is not None:
             session[STAMP] = epoch
 
@@ -101,9 +102,7 @@ def end_sessions(user_id: Any) -> None:
     _cache.pop((alias(), owner), None)
 
 
-def end_sessions_over(
-    *, user_id: Any, service: str, generation: int, event_id: UUID
-) -> bool:
+def end_sessions_over(*, user_id: Any, service: str, generation: int, event_id: UUID) -> bool:
     """Ends the user's sessions because of one refusal; False where it does not count any more.
 
     It counts once, and only while the refused pair is still the stored one: who has logged in
@@ -125,6 +124,22 @@ def end_sessions_over(
         )
     _cache.pop((alias(), owner), None)
     return bool(raised)
+
+
+def is_being_ended(*, user_id: Any, service: str) -> bool:
+    """Whether a refusal is committed whose receivers are still being told."""
+    configured = get_settings().services.get(service)
+    if configured is None or configured.on_refusal != "logout":
+        return False
+    return bool(
+        TokenPair.objects.filter(
+            user_id=user_id,
+            service=service,
+            refused_at__gt=0,
+            announced_at=0,
+            lease_until__gt=DatabaseNow(),
+        ).exists()
+    )
 
 
 def _lock(refused: QuerySet[TokenPair]) -> bool:

@@ -48,9 +48,7 @@ class Rules:
     jitter: float = 0.0
 
 
-def of_stored(
-    access: str, refresh: str, expires_in: float | None, now: int, rules: Rules
-) -> Terms:
+def of_stored(access: str, refresh: str, expires_in: float | None, now: int, rules: Rules) -> Terms:
     """The terms of a pair that the application hands in: it may be old already."""
     claims = read_claims(access)
     said = claims.exp

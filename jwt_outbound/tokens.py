@@ -21,7 +21,7 @@ from jwt_outbound.querysets import alias
 from jwt_outbound.refresh import flights
 from jwt_outbound.refresh.decisions import decide
 from jwt_outbound.refresh.driver import Driver, at_the_issuer
-from jwt_outbound.refresh.failures import in_progress
+from jwt_outbound.refresh.failures import in_progress, not_found
 from jwt_outbound.refresh.policies import policy_of
 from jwt_outbound.refresh.steps import Outcome
 from jwt_outbound.refresh.words import Ask
@@ -122,7 +122,7 @@ class Call:
         return self._next(reading)
 
     def _next(self, reading: Reading) -> Grant | Waiting:
-        verdict = decide(reading, self._ask, self.policy, reading.now)
+        verdict = decide(reading, self._ask, self.policy, reading.time(clock.monotonic()))
         if verdict.failure is not None:
             raise verdict.failure.error(self._ask)
         if not verdict.serve:
@@ -143,7 +143,7 @@ class Call:
             raise outcome.failure.error(self._ask)
         if self._left() <= 0:
             raise in_progress(self.policy).error(self._ask)
-        return self._next(replace(outcome.reading))
+        return self._next(outcome.reading)
 
     def _fly(self, reading: Reading) -> Grant | Waiting:
         driver = self._driver(reading)
@@ -188,7 +188,8 @@ class Call:
             self._ask = replace(self._ask, rejected=pair.generation)
 
     def _grant(self, reading: Reading) -> Grant:
-        assert reading.pair is not None
+        if reading.pair is None:
+            raise not_found(self.policy).error(self._ask)
         return grant_of(reading, reading.pair, self.policy.rules.windows, self._version)
 
     def _left(self) -> float:
@@ -212,4 +213,4 @@ def note_unhelped(grant: Grant) -> None:
     first = min(LONGEST_HOLD, (pair.lifetime or 4 * LONGEST_HOLD) // 4)
     length = min(first << min(pair.holds, 16), 3600 * SECOND)
     with transaction.atomic(using=alias()):
-        TokenPair.objects.swap(pair.pk, swaps.unhelped(pair, length))
+        TokenPair.objects.swap(swaps.unhelped(pair, length), pk=pair.pk)

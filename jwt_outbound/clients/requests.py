@@ -10,6 +10,7 @@ from requests.auth import AuthBase
 
 from jwt_outbound.clients.second_line import SecondLine
 from jwt_outbound.conf import Service, get_service
+from jwt_outbound.faults import clear_frames_of
 from jwt_outbound.grants import Grant
 from jwt_outbound.origins import ensure_own, is_own
 from jwt_outbound.tokens import Call, fetch_valid_access_token
@@ -41,7 +42,7 @@ class TokenPairAuth(AuthBase):
         grant = self.grant()
         line = SecondLine(service=service, grant=grant, renew=self.renew)
         line.sign(request)
-        request.register_hook("response", line)
+        request.register_hook("response", line)  # type: ignore[no-untyped-call]
         return request
 
     def grant(self) -> Grant:
@@ -89,6 +90,18 @@ class ServiceClient(requests.Session):
         ensure_own(target, service.own_urls, service.name)
         kwargs.setdefault("timeout", service.timeout)
         return super().request(method, target, *args, **kwargs)
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> Any:
+        """As `requests.Session.send`.
+
+        What it raises keeps its traceback, but not the local variables of the frames below: they
+        hold the header, and Django's error pages and mails show them.
+        """
+        try:
+            return super().send(request, **kwargs)
+        except Exception as error:
+            clear_frames_of(error)
+            raise
 
     @sensitive_variables()
     def fetch_valid_access_token(self, min_validity: float = 0) -> str:

@@ -22,9 +22,7 @@ _complained: set[tuple[str, str]] = set()
 class SecondLine:
     """Belongs to one request and its redirects; resends once at most."""
 
-    def __init__(
-        self, *, service: Service, grant: Grant, renew: Callable[[Grant], Grant]
-    ) -> None:
+    def __init__(self, *, service: Service, grant: Grant, renew: Callable[[Grant], Grant]) -> None:
         self._service = service
         self._grant = grant
         self._renew = renew
@@ -81,11 +79,11 @@ class SecondLine:
         if request._body_position is not None:  # type: ignore[attr-defined]
             rewind_body(request)
         jar = request._cookies  # type: ignore[attr-defined]
-        extract_cookies_to_jar(jar, response.request, response.raw)
+        extract_cookies_to_jar(jar, response.request, response.raw)  # type: ignore[no-untyped-call]
         request.headers.pop("Cookie", None)
         request.prepare_cookies(jar)
         self.sign(request)
-        again: requests.Response = response.connection.send(request, **sending)  # type: ignore[attr-defined]
+        again: requests.Response = response.connection.send(request, **sending)
         again.history.append(response)
         again.request = request
         return again
@@ -113,4 +111,4 @@ def _is_replayable(request: requests.PreparedRequest) -> bool:
     """Whether the body can be sent again: text, bytes, none, or a file that can be rewound."""
     if request.body is None or isinstance(request.body, str | bytes):
         return True
-    return isinstance(request._body_position, int)  # type: ignore[attr-defined]
+    return isinstance(request._body_position, int)

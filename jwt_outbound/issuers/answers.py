@@ -6,19 +6,14 @@ By error code first and status second; what is unknown is unavailable, and where
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Literal, NoReturn
 
-from jwt_outbound.claims import numeric_date
 from jwt_outbound.exceptions import CredentialsRefused, IssuerMisconfigured, IssuerUnavailable
+from jwt_outbound.issuers import wire
 from jwt_outbound.secret import Secret
-
-RETRY_AFTER_CAP = 3600.0
-"""Seconds; an issuer can't make us wait longer."""
 
 REFUSED_CODES = frozenset({"invalid_grant"})
 """RFC 6749 5.2."""
@@ -73,13 +68,13 @@ class Answer:
 
         Raises ValueError for tokens that no header can carry.
         """
-        if access and not _token(access) or refresh and not _token(refresh):
+        if (access and not wire.token(access)) or (refresh and not wire.token(refresh)):
             raise ValueError("The issuer's token is no visible ASCII text below 64 KiB.")
         return cls(
             meaning=Meaning.GRANTED,
             access=Secret(access),
             refresh=Secret(refresh) if refresh else None,
-            expires_in=_duration(expires_in),
+            expires_in=wire.duration(expires_in),
             **more,
         )
 
@@ -97,6 +92,22 @@ class Answer:
     def unavailable(cls, *, ambiguous: bool, code: str = "", **more: Any) -> Answer:
         """No usable answer. `ambiguous=False` only where the token was surely not used."""
         return cls(meaning=Meaning.UNAVAILABLE, ambiguous=ambiguous, code=code, **more)
+
+    @property
+    def is_grant(self) -> bool:
+        """There is a new pair."""
+        return self.meaning is Meaning.GRANTED
+
+    @property
+    def is_refusal(self) -> bool:
+        """The issuer said a definite no."""
+        return self.meaning is Meaning.REFUSED
+
+    def settled(self, *, proven: bool) -> Answer:
+        """A refusal that only a proven issuer can make is, from another, a wrong URL."""
+        if self.if_proven and not proven:
+            return replace(self, meaning=Meaning.MISCONFIGURED)
+        return self
 
     def terms(self) -> dict[str, Any]:
         """What the answer says of lifetimes, as arguments of `terms.of_issued`."""
@@ -151,9 +162,16 @@ def misconfigured_message(service: str, answer: Answer) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """What one kind of issuer adds to the standard."""
+    """What one kind of issuer adds to the standard. Unknown issuers get these safe defaults."""
 
     refused_codes: frozenset[str] = frozenset()
+    """Further codes that end a login, also where they come with HTTP 200."""
+    old_access_dies: bool = False
+    """A refresh kills the old access token at once, so there is no refreshing ahead."""
+    replay_window: float = 0
+    """Seconds in which a spent refresh token is answered with its successor."""
+    default_lifetime: float | None = None
+    """Seconds that an access token lives if nothing else says so."""
     access_field: str = "access_token"
     refresh_field: str = "refresh_token"
     code_field: str = "error"
@@ -162,21 +180,19 @@ class Profile:
     issuer is proven (another DRF view at a wrong URL answers alike), or wrong credentials."""
 
 
-def read_answer(
-    status: int, headers: Mapping[str, str], body: bytes, profile: Profile
-) -> Answer:
+def read_answer(status: int, headers: Mapping[str, str], body: bytes, profile: Profile) -> Answer:
     """The meaning of an HTTP answer of a token endpoint. Never raises, whatever it holds."""
     headers = {name.lower(): value for name, value in headers.items()}
-    fields = _json_object(body)
-    code = _word(fields.get(profile.code_field)) or _word(fields.get("error"))
+    fields = wire.json_object(body)
+    code = wire.word(fields.get(profile.code_field)) or wire.word(fields.get("error"))
     about: dict[str, Any] = {"status": status, "code": code}
     if 200 <= status < 300:
         return _read_success(fields, headers, profile, about)
     if status in AMBIGUOUS_STATUSES or status >= 500:
-        retry_after = _retry_after(headers)
+        retry_after = wire.retry_after(headers)
         return Answer.unavailable(ambiguous=True, retry_after=retry_after, **about)
     if status in BUSY_STATUSES:
-        return Answer.unavailable(ambiguous=False, retry_after=_retry_after(headers), **about)
+        return Answer.unavailable(ambiguous=False, retry_after=wire.retry_after(headers), **about)
     if 300 <= status < 400 or code in MISCONFIGURED_CODES:
         return Answer.misconfigured(**about)
     if code in REFUSED_CODES or code in profile.refused_codes:
@@ -186,7 +202,7 @@ def read_answer(
     if status == 401 and profile.bare_401 and _is_bare(fields, headers):
         unsure = profile.bare_401 == "deactivated"
         return Answer.refused("no_active_account", status=status, if_proven=unsure)
-    return Answer.unavailable(ambiguous=True, retry_after=_retry_after(headers), **about)
+    return Answer.unavailable(ambiguous=True, retry_after=wire.retry_after(headers), **about)
 
 
 def _read_success(
@@ -195,17 +211,17 @@ def _read_success(
     profile: Profile,
     about: dict[str, Any],
 ) -> Answer:
-    access = _token(fields.get(profile.access_field))
+    access = wire.token(fields.get(profile.access_field))
     if access:
         return Answer.granted(
             access,
-            _token(fields.get(profile.refresh_field)),
-            expires_in=_duration(fields.get("expires_in")),
-            refresh_expires_in=_duration(
+            wire.token(fields.get(profile.refresh_field)),
+            expires_in=wire.duration(fields.get("expires_in")),
+            refresh_expires_in=wire.duration(
                 fields.get("refresh_expires_in", fields.get("refresh_token_expires_in"))
             ),
-            refresh_in=_duration(fields.get("refresh_in")),
-            issuer_time=_date(headers),
+            refresh_in=wire.duration(fields.get("refresh_in")),
+            issuer_time=wire.date(headers),
             status=about["status"],
         )
     if about["code"] and about["code"] in profile.refused_codes:
@@ -213,63 +229,7 @@ def _read_success(
     return Answer.unavailable(ambiguous=True, **about)
 
 
-def _json_object(body: bytes) -> Mapping[str, Any]:
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _word(value: object) -> str:
-    """An error code: a short word, and nothing that could carry a token into a log."""
-    if isinstance(value, str) and len(value) <= 64 and value.replace("_", "").isalnum():
-        return value
-    return ""
-
-
-def _token(value: object) -> str:
-    """A token that can be sent in a header, else nothing."""
-    if not isinstance(value, str) or len(value) > 64 * 1024:
-        return ""
-    return value if all("\x21" <= character <= "\x7e" for character in value) else ""
-
-
-def _duration(value: object) -> float | None:
-    """Seconds as a number; some issuers send them as text. Negative ones mean "over"."""
-    if isinstance(value, str) and len(value) < 20:
-        try:
-            value = float(value)
-        except ValueError:
-            return None
-    if isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
-        return 0.0
-    return numeric_date(value)
-
-
 def _is_bare(fields: Mapping[str, Any], headers: Mapping[str, str]) -> bool:
     """simplejwt's answer for a deactivated user, as DRF writes it."""
     challenge = headers.get("www-authenticate", "")
     return set(fields) == {"detail"} and challenge == 'Bearer realm="api"'
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """`Retry-After` in seconds (RFC 9110 10.2.3), capped. A date is read by the issuer's clock."""
-    text = headers.get("retry-after", "").strip()
-    if text.isdecimal():
-        return min(float(text[:9]), RETRY_AFTER_CAP)
-    until, now = _parse_date(text), _date(headers)
-    if until is None or now is None:
-        return None
-    return min(max(until - now, 0.0), RETRY_AFTER_CAP)
-
-
-def _date(headers: Mapping[str, str]) -> float | None:
-    return _parse_date(headers.get("date", ""))
-
-
-def _parse_date(text: str) -> float | None:
-    try:
-        return numeric_date(parsedate_to_datetime(text).timestamp())
-    except (ValueError, TypeError, OverflowError):
-        return None

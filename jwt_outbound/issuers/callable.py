@@ -10,6 +10,7 @@ from django.core.checks import CheckMessage, Error
 from django.utils.module_loading import import_string
 
 from jwt_outbound.exceptions import IssuerMisconfigured, RefreshTokenRefused
+from jwt_outbound.faults import describe
 from jwt_outbound.issuers.answers import Answer
 from jwt_outbound.issuers.issuer import Issuer
 
@@ -71,10 +72,8 @@ def _ask(function: Function, argument: Any) -> Answer:
         return Answer.refused(refusal.code or "refused")
     except IssuerMisconfigured:
         return Answer.misconfigured("function_calls_its_own_client")
-    except Exception as error:
-        # Neither the message nor the arguments of a stranger's exception are safe to show: they
-        # may hold the token.
-        logger.error("A refresh function raised %s at %s.", type(error).__name__, _where(error))
+    except Exception as error:  # noqa: BLE001 - a stranger's function
+        logger.error("A refresh function raised %s.", describe(error))
         return Answer.unavailable(ambiguous=True, code="function_raised")
 
 
@@ -92,16 +91,6 @@ def _read(result: Any) -> Answer:
             )
         case _:
             return Answer.unavailable(ambiguous=True, code="function_returned_nonsense")
-
-
-def _where(error: BaseException) -> str:
-    """File and line that raised."""
-    last = error.__traceback__
-    while last is not None and last.tb_next is not None:
-        last = last.tb_next
-    if last is None:
-        return "an unknown place"
-    return f"{last.tb_frame.f_code.co_filename}:{last.tb_lineno}"
 
 
 def _is_function(function: Any) -> bool:

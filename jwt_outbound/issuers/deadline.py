@@ -89,15 +89,25 @@ class _Adapter(HTTPAdapter):
         self.connected = False
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        pool = super().get_connection_with_tls_context(*args, **kwargs)
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
         secure = issubclass(pool.ConnectionCls, HTTPSConnection)
         base: type[Any] = HTTPSConnection if secure else HTTPConnection
         pool.ConnectionCls = type("_Connection", (_Deadline, base), {"adapter": self})
         return pool
 
 
-def post(url: str, *, deadline: float, **arguments: Any) -> tuple[int, Mapping[str, str], bytes]:
-    """POSTs and reads the answer, in at most `deadline` seconds in all; redirects are answers.
+Response = tuple[int, Mapping[str, str], bytes]
+
+
+def post(url: str, *, deadline: float, **arguments: Any) -> Response:
+    """As `ask`."""
+    return ask("POST", url, deadline=deadline, **arguments)
+
+
+def ask(method: str, url: str, *, deadline: float, **arguments: Any) -> Response:
+    """Sends a request and reads its answer, in at most `deadline` seconds in all.
+
+    A redirect is an answer; it is never followed.
 
     Raises `InvalidURL` of requests, `NotSent` where the token surely never left, `Oversized`, and
     after the connection stood whatever requests or the socket raises.
@@ -109,7 +119,8 @@ def post(url: str, *, deadline: float, **arguments: Any) -> tuple[int, Mapping[s
         session.mount("https://", adapter)
         session.auth = _keep_as_it_is
         try:
-            response = session.post(
+            response = session.request(
+                method,
                 url,
                 headers=headers,
                 timeout=deadline,

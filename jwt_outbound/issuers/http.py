@@ -1,6 +1,6 @@
 """The base of the issuers that speak HTTP: builds a request, reads an answer."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import requests
 import urllib3
@@ -15,8 +15,6 @@ from jwt_outbound.origins import fault_of_url
 
 class HTTPIssuer(Issuer):
     """Posts to one of the issuer's own URLs; tokens go to no other place."""
-
-    profile: ClassVar[Profile] = Profile()
 
     @sensitive_variables()
     def _post(

@@ -1,11 +1,11 @@
 """Who makes and replaces token pairs: the one interface to write for an issuer of your own."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 from django.core.checks import CheckMessage
 
-from jwt_outbound.issuers.answers import Answer
+from jwt_outbound.issuers.answers import Answer, Profile
 
 
 class Issuer(ABC):
@@ -23,12 +23,8 @@ class Issuer(ABC):
     """`first_pair` works: no pair need be stored first."""
     revokes: bool = False
     """`revoke` works."""
-    old_access_dies: ClassVar[bool] = False
-    """A refresh kills the old access token at once, so there is no refreshing ahead."""
-    replay_window: ClassVar[float] = 0
-    """Seconds in which a spent refresh token is answered with its successor."""
-    default_lifetime: ClassVar[float | None] = None
-    """Seconds that an access token lives if nothing else says so."""
+    profile: Profile = Profile()
+    """What is peculiar to this kind of issuer."""
 
     @abstractmethod
     def exchange(self, refresh_token: str, deadline: float) -> Answer:

@@ -1,5 +1,6 @@
 """djangorestframework-simplejwt as the issuer: pairs by password, with or without rotation."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 from django.core.checks import CheckMessage
@@ -8,19 +9,19 @@ from django.views.decorators.debug import sensitive_variables
 from jwt_outbound.issuers.answers import Answer, Meaning, Profile
 from jwt_outbound.issuers.http import HTTPIssuer, check_urls
 
-_FIELDS = {"access_field": "access", "refresh_field": "refresh", "code_field": "code"}
+_NAMES = Profile(access_field="access", refresh_field="refresh", code_field="code")
 
 
 class SimpleJWTIssuer(HTTPIssuer):
     """Speaks to `TokenObtainPairView`, `TokenRefreshView` and `TokenBlacklistView`."""
 
-    profile: ClassVar[Profile] = Profile(
+    profile: Profile = replace(
+        _NAMES,
         refused_codes=frozenset({"token_not_valid", "password_changed"}),
         bare_401="deactivated",
-        **_FIELDS,
     )
-    login_profile: ClassVar[Profile] = Profile(
-        refused_codes=frozenset({"no_active_account"}), bare_401="credentials", **_FIELDS
+    login_profile: ClassVar[Profile] = replace(
+        _NAMES, refused_codes=frozenset({"no_active_account"}), bare_401="credentials"
     )
 
     def __init__(
@@ -49,9 +50,7 @@ class SimpleJWTIssuer(HTTPIssuer):
         if self._obtain_url is None:
             return Answer.misconfigured("no_obtain_url")
         body = {self._username_field: username, "password": password}
-        return self._post(
-            self._obtain_url, seconds=deadline, profile=self.login_profile, json=body
-        )
+        return self._post(self._obtain_url, seconds=deadline, profile=self.login_profile, json=body)
 
     @sensitive_variables()
     def revoke(self, refresh_token: str, deadline: float) -> Answer:

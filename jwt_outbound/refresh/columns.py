@@ -34,9 +34,7 @@ def new_columns(
     return columns
 
 
-def _terms(
-    pair: Pair, answer: Answer, sent_at: int, rules: Rules, learned: int | None
-) -> Terms:
+def _terms(pair: Pair, answer: Answer, sent_at: int, rules: Rules, learned: int | None) -> Terms:
     try:
         return of_issued(
             answer.access.reveal(),

@@ -15,7 +15,11 @@ def decide(reading: Reading, ask: Ask, policy: Policy, now: int) -> Verdict:
     """What the caller behind `ask` gets at `now`, and what has to be done for it."""
     pair = reading.pair
     if pair is None:
-        return Verdict(act=Act.INSERT) if policy.makes_first_pair else Verdict(failure=not_found(policy))
+        return (
+            Verdict(act=Act.INSERT)
+            if policy.makes_first_pair
+            else Verdict(failure=not_found(policy))
+        )
     if pair.refused_at:
         return _refused(pair, policy, now)
     if pair.revoked_at:

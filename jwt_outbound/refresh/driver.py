@@ -14,10 +14,11 @@ from jwt_outbound import clock, signals
 from jwt_outbound.ciphers import ACCESS, REFRESH, sealer
 from jwt_outbound.conf import Service, issuer_of
 from jwt_outbound.exceptions import JWTOutboundError, TokenStoreUnavailable
-from jwt_outbound.issuers.answers import Answer, Meaning
+from jwt_outbound.faults import describe
+from jwt_outbound.issuers.answers import Answer
 from jwt_outbound.models import TokenPair
 from jwt_outbound.querysets import place
-from jwt_outbound.refresh import store
+from jwt_outbound.refresh import logbook, store
 from jwt_outbound.refresh.flow import Flow, Refresh
 from jwt_outbound.refresh.policies import policy_of
 from jwt_outbound.refresh.steps import (
@@ -113,6 +114,7 @@ class Driver:
             case Health():
                 return store.change_health(self.service.name, step)
             case Record():
+                logbook.log(step)
                 return store.record(step)
             case Announce():
                 return self._announce(step)
@@ -138,19 +140,17 @@ class Driver:
         issuer, deadline = issuer_of(self.service), self.service.issuer_deadline
         token = at_the_issuer.set((self.service.name, self.ask.user_id))
         try:
+            answer: Any
             if step.first:
                 answer = issuer.first_pair(self.user or find_user(self.ask.user_id), deadline)
             else:
                 answer = issuer.exchange(step.prepared.refresh.reveal(), deadline)
-        except Exception as error:
-            # Its message and arguments may hold the token.
-            logger.error(
-                "The issuer of service %r raised %s.", self.service.name, type(error).__name__
-            )
+        except Exception as error:  # noqa: BLE001 - it may be a stranger's issuer
+            logger.error("The issuer of service %r raised %s.", self.service.name, describe(error))
             return Answer.unavailable(ambiguous=True, code="issuer_raised")
         finally:
             at_the_issuer.reset(token)
-        if isinstance(answer, Answer) and (answer.access or answer.meaning is not Meaning.GRANTED):
+        if isinstance(answer, Answer) and (bool(answer.access) or not answer.is_grant):
             return answer
         return Answer.unavailable(ambiguous=True, code="issuer_returned_nonsense")
 
@@ -180,11 +180,11 @@ class Driver:
             return
         try:
             issuer.revoke(answer.refresh.reveal(), self.service.issuer_deadline)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it may be a stranger's issuer
             logger.error(
                 "A superseded pair for service %r was not revoked at the issuer: %s.",
                 self.service.name,
-                type(error).__name__,
+                describe(error),
             )
 
     def _failed(

@@ -24,9 +24,7 @@ def not_found(policy: Policy) -> Failure:
     )
 
 
-def login_required(
-    kind: type[LoginRequired], policy: Policy, reason: str, code: str
-) -> Failure:
+def login_required(kind: type[LoginRequired], policy: Policy, reason: str, code: str) -> Failure:
     """The login at the issuer is over."""
     why = {
         "expired": "has run out",

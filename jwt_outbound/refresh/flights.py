@@ -7,17 +7,19 @@ gets a future of his own, since a shared one would be cancelled for all when one
 import contextvars
 import logging
 import os
+import sys
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
-from typing import Final
+from typing import Any, Final
 
 from django.utils.module_loading import import_string
 
 from jwt_outbound.conf import get_settings
 from jwt_outbound.exceptions import TokenStoreUnavailable
+from jwt_outbound.faults import describe
 from jwt_outbound.querysets import alias
 from jwt_outbound.refresh import connections as own
 from jwt_outbound.refresh.driver import Driver
@@ -97,7 +99,7 @@ class Flights:
         self._flights: dict[Hashable, Flight] = {}
         self._flying: dict[str, int] = defaultdict(int)
         self._queued: dict[str, deque[Flight]] = defaultdict(deque)
-        self._done: set[Future[None]] = set()
+        self._jobs: set[Future[None]] = set()
 
     def start(self, key: Hashable, service: str, work: Work) -> Flight:
         """The flight under `key`, started unless it is under way."""
@@ -116,12 +118,11 @@ class Flights:
         """Waits until no flight is under way; False after `timeout` seconds."""
         while True:
             with self._lock:
-                pending = [flight.join() for flight in self._flights.values()]
-                pending_jobs = list(self._done)
-            if not pending and not pending_jobs:
+                pending: list[Future[Any]] = [f.join() for f in self._flights.values()]
+                pending += self._jobs
+            if not pending:
                 return True
-            unfinished = wait([*pending, *pending_jobs], timeout).not_done
-            if unfinished:
+            if wait(pending, timeout).not_done:
                 return False
 
     def close(self, timeout: float | None = None) -> bool:
@@ -136,6 +137,7 @@ class Flights:
 
     def _launch(self, flight: Flight) -> None:
         if self._executor is None:
+            _warn_about_uwsgi()
             self._executor = ThreadPoolExecutor(
                 get_settings().flight_threads, thread_name_prefix="jwt_outbound"
             )
@@ -148,14 +150,14 @@ class Flights:
             self._flights.pop(flight.key, None)
             flight.deliver(_BROKEN)
             return
-        self._done.add(job)
-        job.add_done_callback(self._done.discard)
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
 
     def _fly(self, flight: Flight) -> None:
         try:
             flight.fly()
-        except Exception as error:
-            logger.error("A flight for %r came to nothing: %s.", flight.service, _name(error))
+        except Exception as error:  # noqa: BLE001 - nobody would see it in this thread
+            logger.error("A flight for %r came to nothing: %s.", flight.service, describe(error))
         finally:
             with self._lock:
                 self._flights.pop(flight.key, None)
@@ -164,8 +166,11 @@ class Flights:
                     self._launch(self._queued[flight.service].popleft())
 
 
-def _name(error: Exception) -> str:
-    return type(error).__name__
+def _warn_about_uwsgi() -> None:
+    """Without `enable-threads` uWSGI never gives a thread of ours the interpreter."""
+    uwsgi = sys.modules.get("uwsgi")
+    if uwsgi is not None and not uwsgi.opt.get("enable-threads") and not uwsgi.opt.get("threads"):
+        logger.warning("uWSGI runs without threads: set enable-threads, or no refresh will end.")
 
 
 def _surroundings() -> AbstractContextManager[object]:
@@ -184,6 +189,7 @@ _BROKEN = Outcome(
         message="The refresh could not be carried out; the log says why. The pair stays.",
     ),
 )
+
 
 def launch(driver: Driver) -> Flight:
     """The flight for the pair and generation that `driver` asks for; a new one only if need be.

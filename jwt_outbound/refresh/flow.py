@@ -14,29 +14,12 @@ from uuid import UUID
 from jwt_outbound import swaps
 from jwt_outbound.clock import SECOND
 from jwt_outbound.issuers.answers import Answer, Meaning
+from jwt_outbound.refresh import steps
 from jwt_outbound.refresh.columns import new_columns
 from jwt_outbound.refresh.cooldown import cooldown, service_changes
 from jwt_outbound.refresh.decisions import decide
 from jwt_outbound.refresh.failures import in_progress, of_answer
-from jwt_outbound.refresh.steps import (
-    Announce,
-    Change,
-    Committed,
-    Exchange,
-    Health,
-    Insert,
-    Outcome,
-    Pause,
-    Prepare,
-    Prepared,
-    Read,
-    Record,
-    Reply,
-    Revoke,
-    Save,
-    Settle,
-    Step,
-)
+from jwt_outbound.refresh.steps import Outcome, Prepared, Reply, Step
 from jwt_outbound.refresh.words import Act, Ask, Policy
 from jwt_outbound.rows import Pair, Reading
 
@@ -64,7 +47,7 @@ class Refresh:
         give_up_at = self.monotonic() + self.policy.wait
         pause = FIRST_PAUSE
         while True:
-            reading: Reading = yield Read(self.ask)
+            reading: Reading = yield steps.Read(self.ask)
             if self.ask.generation > (reading.pair.generation if reading.pair else -1):
                 return Outcome(reading=reading, yours=True)
             verdict = decide(reading, self.ask, self.policy, reading.now)
@@ -78,73 +61,70 @@ class Refresh:
             if left <= 0:
                 return Outcome(reading=reading, failure=in_progress(self.policy))
             if verdict.wait:
-                yield Pause(min(left, self._jittered(pause)))
+                yield steps.Pause(min(left, self._jittered(pause)))
                 pause = min(pause * 3 // 2, LONGEST_PAUSE)
 
     def _act(self, act: Act, reading: Reading) -> Flow[Outcome | None]:
         """The outcome, or None where the row has to be read again."""
-        if act is Act.INSERT:
-            yield Insert(self.ask)
+        pair = reading.pair
+        if act is Act.INSERT or pair is None:
+            yield steps.Insert(self.ask)
             return None
-        assert reading.pair is not None
         if act is Act.PRESENT:
-            return (yield from self._present(reading, reading.pair))
-        yield from self._conclude(act, reading, reading.pair)
+            return (yield from self._present(reading, pair))
+        yield from self._conclude(act, reading, pair)
         return None
 
     # The exchange
 
     def _present(self, reading: Reading, pair: Pair) -> Flow[Outcome | None]:
-        prepared: Prepared = yield Prepare(pair)
+        prepared: Prepared = yield steps.Prepare(pair)
         taken_at = self.monotonic()
-        if not (yield Change(pair, self._lease(pair, present=True))):
+        if not (yield steps.Change(pair, self._lease(pair, present=True))):
             return None
-        reply: Reply = yield Exchange(
+        reply: Reply = yield steps.Exchange(
             pair=pair,
             prepared=prepared,
             first=self.policy.needs_first_pair(pair, reading.now),
             start_by=taken_at + self.policy.lease - self.policy.deadline,
         )
         if reply.answer is None:
-            yield Change(pair, swaps.released(pair, spent=False))
+            yield steps.Change(pair, swaps.released(pair, spent=False))
             yield self._line(reading, pair, reply, kind="unsent")
             return None
-        answer = _settled(reply.answer, proven=reading.issuer.proven)
+        answer = reply.answer.settled(proven=reading.issuer.proven)
         if answer.meaning is Meaning.GRANTED:
-            return (yield from self._granted(reading, pair, prepared, reply))
+            return (yield from self._granted(reading, pair, prepared, answer, reply))
         if answer.meaning is Meaning.REFUSED:
             yield from self._refused(reading, pair, answer, reply)
             return None
         return (yield from self._unavailable(reading, pair, answer, reply))
 
     def _granted(
-        self, reading: Reading, pair: Pair, prepared: Prepared, reply: Reply
+        self, reading: Reading, pair: Pair, prepared: Prepared, answer: Answer, reply: Reply
     ) -> Flow[Outcome | None]:
         """Nothing that can raise stands between the answer and the commit."""
-        assert reply.answer is not None
         rules = replace(self.policy.rules, jitter=self.chance.random())
         sent_at = reading.time(reply.started)
         learned = self._learned(reading, pair)
-        columns = new_columns(
-            pair, reply.answer, prepared, sent_at=sent_at, rules=rules, learned=learned
-        )
+        columns = new_columns(pair, answer, prepared, sent_at=sent_at, rules=rules, learned=learned)
         swap = swaps.saved(pair, columns)
         latest = yield from self._save(pair, swap)
         if latest is not None:
             yield self._line(reading, pair, reply, kind="superseded")
             if latest.pair is not None and latest.pair.revoked_at:
-                yield Revoke(reply.answer)
+                yield steps.Revoke(answer)
             return None
         after = self._after(reading, pair, swap)
         outcome = Outcome(reading=after)
-        yield Committed(outcome)
-        changes = service_changes(reply.answer, pair, reading.issuer, 0)
+        yield steps.Committed(outcome)
+        changes = service_changes(answer, pair, reading.issuer, 0)
         if changes:
-            yield Health(changes)
+            yield steps.Health(changes)
         event_id, reason = self._event_id(), self._why(pair)
         new = after.pair or pair
         yield self._line(reading, new, reply, kind="refreshed", id=event_id, reason=reason)
-        yield Announce(pair=new, failed=False, reason=reason, code="", event_id=event_id)
+        yield steps.Announce(pair=new, failed=False, reason=reason, code="", event_id=event_id)
         return outcome
 
     def _save(self, pair: Pair, swap: swaps.Swap) -> Flow[Reading | None]:
@@ -154,15 +134,15 @@ class Refresh:
         whose fate is unknown the row tells whether the sealed token in it is ours.
         """
         pause = FIRST_PAUSE
-        while not (yield Save(pair, swap)):
-            latest: Reading | None = yield Settle(pair)
+        while not (yield steps.Save(pair, swap)):
+            latest: Reading | None = yield steps.Settle(pair)
             if latest is not None:
                 row = latest.pair
                 if row is not None and row.access_sealed == swap.changes["access_sealed"]:
                     return None
                 if row is None or row.generation != pair.generation:
                     return latest
-            yield Pause(self._jittered(pause))
+            yield steps.Pause(self._jittered(pause))
             pause = min(pause * 2, SECOND)
         return None
 
@@ -172,27 +152,25 @@ class Refresh:
         length = cooldown(answer, pair.failures, self.policy.replay_window, self.chance)
         failures = pair.failures + 1
         swap = swaps.released(pair, spent=answer.ambiguous, cooldown=length, failures=failures)
-        yield Change(pair, swap)
+        yield steps.Change(pair, swap)
         changes = service_changes(answer, pair, reading.issuer, length)
         if changes:
-            yield Health(changes)
+            yield steps.Health(changes)
         yield self._line(reading, pair, reply, kind=answer.meaning.value)
         reading = self._after(reading, pair, self._lease(pair, present=True), swap)
         return Outcome(reading=reading, failure=of_answer(answer, self.policy, length))
 
     # The end of a login
 
-    def _refused(
-        self, reading: Reading, pair: Pair, answer: Answer, reply: Reply
-    ) -> Flow[None]:
+    def _refused(self, reading: Reading, pair: Pair, answer: Answer, reply: Reply) -> Flow[None]:
         """Believed only while the refused generation is the current one.
 
         A replay is refused also where the first presentation succeeded. If that flight never
         ended, it may still bring the new pair: the refusal is held for one more lease.
         """
         if pair.presented and (pair.unended or pair.lease_until):
-            yield Change(pair, swaps.held(pair, self.policy.lease, answer.code))
-            yield Change(pair, swaps.released(pair, spent=True))
+            yield steps.Change(pair, swaps.held(pair, self.policy.lease, answer.code))
+            yield steps.Change(pair, swaps.released(pair, spent=True))
             yield self._line(reading, pair, reply, kind="pending")
             return
         reason = "rotation_lost" if pair.presented else "refused"
@@ -200,7 +178,7 @@ class Refresh:
 
     def _conclude(self, act: Act, reading: Reading, pair: Pair) -> Flow[None]:
         """Ends a login without asking the issuer, or announces an end; one flight does."""
-        if not (yield Change(pair, self._lease(pair, present=False))):
+        if not (yield steps.Change(pair, self._lease(pair, present=False))):
             return
         if act is Act.ANNOUNCE and pair.event_id is not None:
             yield from self._announce(pair, pair.reason, pair.code, pair.event_id)
@@ -214,16 +192,16 @@ class Refresh:
     ) -> Flow[None]:
         event_id = self._event_id()
         swap = swaps.refused(pair, reason=reason, code=code, event_id=event_id)
-        if not (yield Change(pair, swap)):
+        if not (yield steps.Change(pair, swap)):
             return
         ended = self._after(reading, pair, self._lease(pair, present=False), swap)
-        yield Committed(Outcome(reading=ended))
+        yield steps.Committed(Outcome(reading=ended))
         yield self._line(reading, pair, reply, kind="refused", id=event_id, reason=reason)
         yield from self._announce(pair, reason, code, event_id)
 
     def _announce(self, pair: Pair, reason: str, code: str, event_id: UUID) -> Flow[None]:
-        yield Announce(pair=pair, failed=True, reason=reason, code=code, event_id=event_id)
-        yield Change(pair, swaps.announced(pair, event_id))
+        yield steps.Announce(pair=pair, failed=True, reason=reason, code=code, event_id=event_id)
+        yield steps.Change(pair, swaps.announced(pair, event_id))
 
     # Words
 
@@ -238,7 +216,7 @@ class Refresh:
     def _lease(self, pair: Pair, *, present: bool) -> swaps.Swap:
         return swaps.leased(pair, self.policy.lease, present=present, holder=self.holder)
 
-    def _line(self, reading: Reading, pair: Pair, reply: Reply | None, **line: Any) -> Record:
+    def _line(self, reading: Reading, pair: Pair, reply: Reply | None, **line: Any) -> steps.Record:
         answer = reply.answer if reply else None
         if reply is not None and answer is not None:
             line = {
@@ -249,7 +227,7 @@ class Refresh:
                 "duration_ms": (reply.ended - reply.started) // 1000,
                 **line,
             }
-        return Record(pair=pair, line=line, now=reading.time(self.monotonic()))
+        return steps.Record(pair=pair, line=line, now=reading.time(self.monotonic()))
 
     def _learned(self, reading: Reading, pair: Pair) -> int | None:
         """The lifetime of a token that had none known, from the 401 that it was met by."""
@@ -268,10 +246,3 @@ class Refresh:
 
     def _jittered(self, pause: int) -> int:
         return int(pause * self.chance.uniform(0.5, 1.0))
-
-
-def _settled(answer: Answer, *, proven: bool) -> Answer:
-    """A refusal that only a proven issuer can make is, from another, a wrong URL."""
-    if answer.if_proven and not proven:
-        return replace(answer, meaning=Meaning.MISCONFIGURED)
-    return answer

@@ -11,7 +11,9 @@ from jwt_outbound.refresh.words import Policy
 def policy_of(service: Service) -> Policy:
     """The policy of `service`. Raises `ImproperlyConfigured` if its issuer can't be made."""
     issuer = issuer_of(service)
-    window = issuer.replay_window if service.replay_window is None else service.replay_window
+    window = (
+        issuer.profile.replay_window if service.replay_window is None else service.replay_window
+    )
     return Policy(
         service=service.name,
         rules=rules_of(service),

@@ -1,15 +1,16 @@
 """The protocol's steps on the real tables, on whichever connection this thread has."""
 
 import logging
+import random
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from random import Random
 from typing import Final, TypeVar
 
 from django.db import Error, InterfaceError, OperationalError, connections
 
 from jwt_outbound import seen
+from jwt_outbound.faults import describe
 from jwt_outbound.models import IssuerState, TokenPair, TokenPairEvent
 from jwt_outbound.querysets import alias
 from jwt_outbound.refresh import connections as own
@@ -84,7 +85,9 @@ def change_health(service: str, step: Health) -> None:
     try:
         _patiently(lambda: IssuerState.objects.change(service, step.changes))
     except Error as error:
-        logger.warning("The state of the issuer of %r was not written: %s.", service, _name(error))
+        logger.warning(
+            "The state of the issuer of %r was not written: %s.", service, describe(error)
+        )
 
 
 def record(step: Record) -> None:
@@ -92,11 +95,11 @@ def record(step: Record) -> None:
     try:
         _patiently(lambda: TokenPairEvent.objects.record(step.pair, step.now, **step.line))
     except Error as error:
-        logger.warning("A history line of %s was not written: %s.", step.pair.pk, _name(error))
+        logger.warning("A history line of %s was not written: %s.", step.pair.pk, describe(error))
 
 
 def _swap(pair: Pair, step: Change | Save) -> bool:
-    return bool(_patiently(lambda: TokenPair.objects.swap(pair.pk, step.swap)))
+    return bool(_patiently(lambda: TokenPair.objects.swap(step.swap, pk=pair.pk)))
 
 
 def _patiently(query: Callable[[], Result]) -> Result:
@@ -109,14 +112,14 @@ def _patiently(query: Callable[[], Result]) -> Result:
             locked = connections[alias()].vendor == "sqlite" and "locked" in str(error)
             if not locked or time.monotonic() >= until or connections[alias()].in_atomic_block:
                 raise
-        time.sleep(Random().uniform(0.005, 0.02))
+        time.sleep(random.uniform(0.005, 0.02))  # noqa: S311 - nothing is secret
 
 
 def _try_to_renew() -> None:
     try:
         own.renew(alias())
     except Error as error:
-        logger.error("The token tables' database can't be reached: %s.", _name(error))
+        logger.error("The token tables' database can't be reached: %s.", describe(error))
 
 
 def _complain(pair: Pair, error: Exception) -> None:
@@ -124,9 +127,5 @@ def _complain(pair: Pair, error: Exception) -> None:
         "The new pair of user %s for %r is not stored yet (%s): it is tried again.",
         pair.user_id,
         pair.service,
-        _name(error),
+        describe(error),
     )
-
-
-def _name(error: Exception) -> str:
-    return type(error).__name__

@@ -58,9 +58,7 @@ class Failure:
 
     def error(self, ask: Ask) -> JWTOutboundError:
         """The exception for the caller behind `ask`."""
-        return self.kind(
-            self.message, service=ask.service, user_id=ask.user_id, **self.attributes
-        )
+        return self.kind(self.message, service=ask.service, user_id=ask.user_id, **self.attributes)
 
 
 class Act(Enum):

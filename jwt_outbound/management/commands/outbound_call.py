@@ -2,7 +2,6 @@
 
 import argparse
 import json
-from dataclasses import replace
 from http import HTTPStatus
 from time import monotonic
 from typing import Any
@@ -10,8 +9,12 @@ from typing import Any
 import requests
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured, ValidationError
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.core.management.base import DjangoHelpFormatter
+from django.core.management.base import (
+    BaseCommand,
+    CommandError,
+    CommandParser,
+    DjangoHelpFormatter,
+)
 from django.views.decorators.debug import sensitive_variables
 
 from jwt_outbound.clients import ServiceClient
@@ -22,7 +25,7 @@ from jwt_outbound.exceptions import (
     TemporarilyUnavailable,
     TokenPairNotFound,
 )
-from jwt_outbound.inspection import pair_in_words, plan_in_words, read_pair
+from jwt_outbound.explanation import pair_in_words, plan_in_words, read_pair
 from jwt_outbound.origins import ensure_own
 from jwt_outbound.refresh import flights
 from jwt_outbound.rows import Reading

@@ -1,0 +1,1 @@
+"""Two Django services that show jwt_outbound at work: a portal and the billing API it calls."""

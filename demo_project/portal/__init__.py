@@ -1,0 +1,1 @@
+"""The backend whose users log in, and which calls billing on their behalf."""

@@ -1,0 +1,154 @@
+"""Who at an issuer is who here."""
+
+import hashlib
+import logging
+import re
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.db import IntegrityError, router, transaction
+
+from jwt_outbound.claims import read_claims
+from jwt_outbound.conf import Service
+from jwt_outbound.exceptions import IssuerMisconfigured
+from jwt_outbound.issuers import Answer
+from jwt_outbound.models import LinkedAccount
+from jwt_outbound.obtained import once_certain
+
+logger = logging.getLogger("jwt_outbound")
+
+CLAIMS: Final = ("user_id", "sub")
+"""simplejwt's own claim, then RFC 7519's."""
+PLAIN_SUBJECT: Final = re.compile(r"[a-z0-9-]{1,100}")
+
+
+def subject_of(answer: Answer, service: str) -> str:
+    """The issuer's id of the user, from the access token.
+
+    Raises `IssuerMisconfigured` where the token does not say: a name alone is no proof.
+    """
+    payload = read_claims(answer.access.reveal()).payload
+    for claim in CLAIMS:
+        value = payload.get(claim)
+        if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
+            return str(value)
+    raise IssuerMisconfigured(
+        f"The access tokens of service {service!r} name no user (claim 'user_id' or 'sub'), "
+        "so nobody can be logged in by them.",
+        service=service,
+    )
+
+
+class Found(NamedTuple):
+    """Who logs in."""
+
+    user: Any
+    is_new: bool
+    """Made, or linked to the account at the issuer, just now."""
+
+
+def find_or_make_user(service: Service, subject: str, username: str) -> Found | None:
+    """The user linked to `subject`; else one who may be linked now; else None.
+
+    A name is never enough to become somebody who is here already, unless LINK_EXISTING says so,
+    and never to become staff.
+    """
+    key = _key_of(subject)
+    try:
+        return _find_linked(service, key) or _link_by_name(service, key, username)
+    except IntegrityError:
+        # The same person has just logged in elsewhere for the first time, too.
+        return _find_linked(service, key) or _link_by_name(service, key, username)
+
+
+def _key_of(subject: str) -> str:
+    """The subject as it is stored: no two are equal to a collation that ignores case."""
+    if PLAIN_SUBJECT.fullmatch(subject):
+        return subject
+    return "sha256:" + hashlib.sha256(subject.encode()).hexdigest()
+
+
+def _find_linked(service: Service, key: str) -> Found | None:
+    link = LinkedAccount.objects.filter(service=service.name, subject=key).first()
+    if link is None:
+        return None
+    # Not from a replica, which may not know a new user yet.
+    users = get_user_model()._base_manager.using(_users_database())
+    user = users.filter(pk=link.user_id).first()
+    if user is None:
+        link.delete()
+        return None
+    return Found(user, is_new=False)
+
+
+def _link_by_name(service: Service, key: str, username: str) -> Found | None:
+    using = _users_database()
+    users = get_user_model()._default_manager.db_manager(using)
+    name = get_user_model().normalize_username(username)
+    with transaction.atomic(using=using):
+        user: Any
+        try:
+            user = users.get_by_natural_key(name)
+        except ObjectDoesNotExist:
+            user = _make_user(service, name, using)
+        else:
+            user = user if _may_be_linked(service, user, name) else None
+        if user is None:
+            return None
+        _link(service, key, user, using)
+    return Found(user, is_new=True)
+
+
+def _make_user(service: Service, name: str, using: str) -> Any:
+    if not service.create_users:
+        return None
+    model = get_user_model()
+    user = model(**{model.USERNAME_FIELD: name})
+    user.set_unusable_password()
+    try:
+        field: Any = model._meta.get_field(model.USERNAME_FIELD)
+        field.clean(name, user)
+    except ValidationError:
+        logger.warning(
+            "A user of service %r could not log in: their name there can't be a name here.",
+            service.name,
+        )
+        return None
+    user.save(using=using)
+    return user
+
+
+def _may_be_linked(service: Service, user: Any, name: str) -> bool:
+    reason = _reason_against(service, user, name)
+    if reason:
+        logger.warning(
+            "A user of service %r could not log in: user %s has that name here, and is not the "
+            "one linked to the account there (%s).",
+            service.name,
+            user.pk,
+            reason,
+        )
+    return not reason
+
+
+def _reason_against(service: Service, user: Any, name: str) -> str:
+    if getattr(user, "is_staff", False) or getattr(user, "is_superuser", False):
+        return "staff are linked by hand only, as a LinkedAccount"
+    if not service.link_existing:
+        return '"LINK_EXISTING": True would let the name decide'
+    if user.get_username() != name:
+        return "the two names are written differently"
+    if LinkedAccount.objects.filter(service=service.name, user_id=user.pk).exists():
+        return "but to another one"
+    return ""
+
+
+def _link(service: Service, key: str, user: Any, using: str) -> None:
+    link = {"service": service.name, "subject": key, "user_id": user.pk}
+    once_certain(partial(LinkedAccount.objects.create, **link), using)
+
+
+def _users_database() -> str:
+    return router.db_for_write(get_user_model())

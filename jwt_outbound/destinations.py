@@ -1,0 +1,51 @@
+"""Where a user is sent, and how they come back."""
+
+from urllib.parse import urlsplit
+
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import resolve_url
+from django.urls import NoReverseMatch, reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from jwt_outbound.conf import get_service, get_settings, issuer_of
+
+
+def connect_url(service: str) -> str | None:
+    """`CONNECT_URL` as a URL; without one our own page, where it is in the URLs and of use."""
+    if service not in get_settings().services:
+        return None
+    configured = get_service(service)
+    if configured.connect_url:
+        return resolve_url(configured.connect_url)
+    try:
+        able = issuer_of(configured).obtains_by_password
+        return reverse("jwt_outbound:connect", args=[service]) if able else None
+    except (NoReverseMatch, ImproperlyConfigured):
+        return None
+
+
+def redirect(url: str, request: HttpRequest) -> HttpResponse:
+    """To `url`, which comes back here by `next`; there is no coming back to a POST."""
+    back = _came_from(request) if request.method not in ("GET", "HEAD") else _here(url, request)
+    return redirect_to_login(back, url) if back else HttpResponseRedirect(url)
+
+
+def _here(url: str, request: HttpRequest) -> str:
+    elsewhere = urlsplit(url).netloc not in ("", request.get_host())
+    return request.build_absolute_uri() if elsewhere else request.get_full_path()
+
+
+def _came_from(request: HttpRequest) -> str:
+    """The page whose form was sent, if it is one of ours."""
+    page = request.headers.get("Referer", "")
+    own = url_has_allowed_host_and_scheme(
+        page, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    return page if own else ""
+
+
+def is_here(url: str, request: HttpRequest) -> bool:
+    """A redirect from `url` to itself would never end."""
+    return urlsplit(url).path == request.path

@@ -1,0 +1,73 @@
+"""The version legs and the wheel: `.venv/bin/python -m nox`, or one of them with `-s tests-3.12`.
+
+A leg whose Python this machine lacks is skipped, and nox's summary names it.
+"""
+
+import os
+import zipfile
+from pathlib import Path
+
+import nox
+
+HERE = Path(__file__).resolve().parent
+PACKAGE = "jwt_outbound"
+OLDEST_DJANGO = "5.2"
+LEGS = {"3.11": OLDEST_DJANGO, "3.12": "6.0", "3.13": "6.1"}  # Python: Django
+
+nox.needs_version = ">=2024.4.15"
+nox.options.sessions = ["tests", "wheel"]
+nox.options.default_venv_backend = "virtualenv"  # with pip inside, which uv's has not
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_existing_virtualenvs = True
+
+
+def pyenv_folders() -> list[str]:
+    """pyenv's real interpreters: the names on the PATH may be shims that run nothing."""
+    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    return [str(folder / "bin") for folder in sorted(versions.glob("*"), reverse=True)]
+
+
+os.environ["PATH"] = os.pathsep.join([*pyenv_folders(), os.environ["PATH"]])
+
+
+@nox.session(python=list(LEGS))
+def tests(session: nox.Session) -> None:
+    """The tests on SQLite, with the Django that goes with this Python."""
+    django = LEGS[str(session.python)]
+    session.install("-r", "requirements.txt", "-e", ".", f"Django=={django}.*")
+    session.run("python", "-m", "django", "--version")
+    session.run(
+        "python",
+        "-m",
+        "pytest",
+        *session.posargs,
+        env={"JWT_OUTBOUND_TEST_DATABASES": "sqlite", "JWT_OUTBOUND_TEST_DB": "sqlite"},
+    )
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the wheel, look into it, and use it in an empty environment with the oldest Django."""
+    folder = Path(session.create_tmp())
+    session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(folder), ".")
+    built = max(folder.glob("*.whl"), key=lambda path: path.stat().st_mtime)
+    check_contents(session, built)
+    session.install("--force-reinstall", str(built), f"Django=={OLDEST_DJANGO}.*")
+    with session.chdir(folder):
+        # -P: neither this folder nor the script's may lend the checkout to the imports
+        session.run("python", "-P", str(HERE / "tests" / "wheel_smoke.py"))
+
+
+def check_contents(session: nox.Session, built: Path) -> None:
+    """The wheel holds every file of the package, and nothing of the demo or the tests."""
+    inside = {name for name in zipfile.ZipFile(built).namelist() if ".dist-info/" not in name}
+    source = {
+        path.relative_to(HERE).as_posix()
+        for path in (HERE / PACKAGE).rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    if source != inside:
+        missing, foreign = sorted(source - inside), sorted(inside - source)
+        session.error(f"{built.name} lacks {missing} and should not have {foreign}")
+    if f"{PACKAGE}/py.typed" not in inside:
+        session.error(f"{built.name} has no py.typed")

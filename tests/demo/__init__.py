@@ -1,0 +1,1 @@
+"""The demo's two services as real processes, driven over HTTP."""
