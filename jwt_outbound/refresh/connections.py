@@ -9,10 +9,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from typing import Final
 
-from django.db import connections
+from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import load_backend
 
@@ -23,6 +23,8 @@ LOCK_TIMEOUT: Final = {
 }
 """A lease never waits long for a row that its own caller may have locked."""
 
+_NOTHING: Final = nullcontext()
+
 Kept = tuple[float, str, BaseDatabaseWrapper]
 
 _lock = threading.Lock()
@@ -31,27 +33,80 @@ _janitor: threading.Timer | None = None
 _forgotten: list[object] = []
 
 
+class _Here(threading.local):
+    """What the flight in this thread has entered around its connection."""
+
+    surroundings: AbstractContextManager[object] = nullcontext()
+    entered: ExitStack = ExitStack()
+    ready: bool = True
+    """Connection and surroundings are as they should be; else nothing may be written."""
+
+
+_here = _Here()
+
+
 @contextmanager
-def own_connection(alias: str) -> Iterator[None]:
-    """`connections[alias]` of this thread is a connection of our own, in autocommit."""
-    connection = _take(alias) or _make(alias)
-    connections[alias] = connection
+def own_connection(
+    alias: str, surroundings: AbstractContextManager[object] = _NOTHING
+) -> Iterator[None]:
+    """`connections[alias]` of this thread is a connection of our own, in autocommit.
+
+    `surroundings` is entered with it, and anew whenever it has to be opened again: state on a
+    connection, such as a tenant's schema, dies with it.
+    """
+    connection = _take(alias)
+    connections[alias] = connection or _make(alias)
+    _here.surroundings, _here.entered, _here.ready = surroundings, ExitStack(), True
     try:
+        _settle_in(alias, fresh=connection is None)
         yield
     finally:
-        del connections[alias]
-        _close_others()
-        if _in_a_test_run():
-            connection.close()
-        else:
-            _keep(alias, connection)
+        with suppress(Error):
+            _here.entered.close()
+        _give_back(alias)
 
 
 def renew(alias: str) -> None:
-    """Drops this thread's dead connection, so that the next query opens another."""
+    """Drops this thread's dead connection and opens another, in the same surroundings."""
+    with suppress(Error):
+        _here.entered.close()
+    _here.ready = False
     connection = connections[alias]
     connection.close()
     _set_up(connection)
+    _enter()
+    _here.ready = True
+
+
+def ensure_ready(alias: str) -> None:
+    """Makes good for a `renew` that failed, before a query could go to the wrong schema."""
+    if not _here.ready:
+        renew(alias)
+
+
+def _settle_in(alias: str, *, fresh: bool) -> None:
+    try:
+        _enter()
+    except Error:
+        if fresh:
+            raise
+        renew(alias)
+
+
+def _enter() -> None:
+    _here.entered = ExitStack()
+    again = getattr(_here.surroundings, "_recreate_cm", None)
+    _here.entered.enter_context(again() if again else _here.surroundings)
+
+
+def _give_back(alias: str) -> None:
+    connection = connections[alias]
+    del connections[alias]
+    _close_others()
+    if connection.errors_occurred or _in_a_test_run():
+        connection.close()
+    else:
+        _keep(alias, connection)
 
 
 def close_idle(older_than: float = 0.0) -> None:

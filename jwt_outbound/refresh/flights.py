@@ -86,7 +86,7 @@ class Flight:
             self.deliver(outcome)
 
     def _run(self) -> Outcome:
-        with own.own_connection(alias()), self._surroundings:
+        with own.own_connection(alias(), self._surroundings):
             return self._work(self)
 
 

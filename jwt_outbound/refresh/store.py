@@ -61,6 +61,7 @@ def change(step: Change) -> bool:
 def save(step: Save, *, renewable: bool) -> bool | None:
     """As `change`, but None where the database failed: then it may be committed or not."""
     try:
+        own.ensure_ready(alias())
         return _swap(step.pair, step)
     except Exception as error:  # noqa: BLE001 - an answer in memory is never let go
         _complain(step.pair, error)
@@ -74,6 +75,7 @@ def save(step: Save, *, renewable: bool) -> bool | None:
 def settle(step: Settle) -> Reading | None:
     """The row, or None where the database does not answer."""
     try:
+        own.ensure_ready(alias())
         reading: Reading = TokenPair.objects.read(pk=step.pair.pk)
     except Error:
         return None
