@@ -12,6 +12,7 @@ import nox
 HERE = Path(__file__).resolve().parent
 PACKAGE = "jwt_outbound"
 OLDEST_DJANGO = "5.2"
+TWO_AT_ONCE = ("-n", "2", "--dist", "loadfile")
 LEGS = {"3.11": OLDEST_DJANGO, "3.12": "6.0", "3.13": "6.1"}  # Python: Django
 
 nox.needs_version = ">=2024.4.15"
@@ -40,7 +41,7 @@ def tests(session: nox.Session) -> None:
         "python",
         "-m",
         "pytest",
-        *session.posargs,
+        *(session.posargs or TWO_AT_ONCE),
         env={"JWT_OUTBOUND_TEST_DATABASES": "sqlite", "JWT_OUTBOUND_TEST_DB": "sqlite"},
     )
 

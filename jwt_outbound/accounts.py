@@ -16,6 +16,7 @@ from jwt_outbound.exceptions import IssuerMisconfigured
 from jwt_outbound.issuers import Answer
 from jwt_outbound.models import LinkedAccount
 from jwt_outbound.obtained import once_certain
+from jwt_outbound.querysets import alias
 
 logger = logging.getLogger("jwt_outbound")
 
@@ -49,6 +50,10 @@ class Found(NamedTuple):
     """Made, or linked to the account at the issuer, just now."""
 
 
+class NameTaken(Exception):
+    """A user is here who has the name and not the link; the argument says why that stays so."""
+
+
 def find_or_make_user(service: Service, subject: str, username: str) -> Found | None:
     """The user linked to `subject`; else one who may be linked now; else None.
 
@@ -58,9 +63,14 @@ def find_or_make_user(service: Service, subject: str, username: str) -> Found | 
     key = _key_of(subject)
     try:
         return _find_linked(service, key) or _link_by_name(service, key, username)
-    except IntegrityError:
-        # The same person has just logged in elsewhere for the first time, too.
+    except (IntegrityError, NameTaken):
+        # Perhaps by the same person, who has just logged in elsewhere for the first time.
+        pass
+    try:
         return _find_linked(service, key) or _link_by_name(service, key, username)
+    except NameTaken as reason:
+        logger.warning("A user of service %r could not log in: %s.", service.name, reason)
+        return None
 
 
 def _key_of(subject: str) -> str:
@@ -85,20 +95,30 @@ def _find_linked(service: Service, key: str) -> Found | None:
 
 def _link_by_name(service: Service, key: str, username: str) -> Found | None:
     using = _users_database()
-    users = get_user_model()._default_manager.db_manager(using)
     name = get_user_model().normalize_username(username)
     with transaction.atomic(using=using):
-        user: Any
-        try:
-            user = users.get_by_natural_key(name)
-        except ObjectDoesNotExist:
-            user = _make_user(service, name, using)
-        else:
-            user = user if _may_be_linked(service, user, name) else None
+        user = _find_by_name(service, name, using) or _make_user(service, name, using)
         if user is None:
             return None
-        _link(service, key, user, using)
+        link = {"service": service.name, "subject": key, "user_id": user.pk}
+        if using == alias():
+            LinkedAccount.objects.create(**link)
+    if using != alias():
+        once_certain(partial(LinkedAccount.objects.get_or_create, **link), using)
     return Found(user, is_new=True)
+
+
+def _find_by_name(service: Service, name: str, using: str) -> Any:
+    """Somebody who may be linked; None where nobody has the name."""
+    users = get_user_model()._default_manager.db_manager(using)
+    try:
+        user: Any = users.get_by_natural_key(name)
+    except ObjectDoesNotExist:
+        return None
+    reason = _reason_against(service, user, name)
+    if reason:
+        raise NameTaken(f"user {user.pk} has that name here, but is not linked to it ({reason})")
+    return user
 
 
 def _make_user(service: Service, name: str, using: str) -> Any:
@@ -107,8 +127,8 @@ def _make_user(service: Service, name: str, using: str) -> Any:
     model = get_user_model()
     user = model(**{model.USERNAME_FIELD: name})
     user.set_unusable_password()
+    field: Any = model._meta.get_field(model.USERNAME_FIELD)
     try:
-        field: Any = model._meta.get_field(model.USERNAME_FIELD)
         field.clean(name, user)
     except ValidationError:
         logger.warning(
@@ -120,19 +140,6 @@ def _make_user(service: Service, name: str, using: str) -> Any:
     return user
 
 
-def _may_be_linked(service: Service, user: Any, name: str) -> bool:
-    reason = _reason_against(service, user, name)
-    if reason:
-        logger.warning(
-            "A user of service %r could not log in: user %s has that name here, and is not the "
-            "one linked to the account there (%s).",
-            service.name,
-            user.pk,
-            reason,
-        )
-    return not reason
-
-
 def _reason_against(service: Service, user: Any, name: str) -> str:
     if getattr(user, "is_staff", False) or getattr(user, "is_superuser", False):
         return "staff are linked by hand only, as a LinkedAccount"
@@ -141,13 +148,8 @@ def _reason_against(service: Service, user: Any, name: str) -> str:
     if user.get_username() != name:
         return "the two names are written differently"
     if LinkedAccount.objects.filter(service=service.name, user_id=user.pk).exists():
-        return "but to another one"
+        return "but to another account there"
     return ""
-
-
-def _link(service: Service, key: str, user: Any, using: str) -> None:
-    link = {"service": service.name, "subject": key, "user_id": user.pk}
-    once_certain(partial(LinkedAccount.objects.create, **link), using)
 
 
 def _users_database() -> str:

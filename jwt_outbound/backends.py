@@ -11,13 +11,14 @@ from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
 from jwt_outbound.accounts import Found, find_or_make_user, subject_of
-from jwt_outbound.conf import Service, get_settings, issuer_of
+from jwt_outbound.conf import Service, get_settings
 from jwt_outbound.exceptions import (
     IssuerMisconfigured,
     ServiceNotConfigured,
     TokenStoreUnavailable,
 )
 from jwt_outbound.issuers import Answer
+from jwt_outbound.managers import ask_for_pair
 from jwt_outbound.obtained import Obtained, attach
 from jwt_outbound.querysets import database_now
 
@@ -46,9 +47,7 @@ class TokenObtainBackend(ModelBackend):
             return None
         service = login_service()
         sent_at = _now(service)
-        answer = issuer_of(service).obtain(
-            username=name, password=password, deadline=service.issuer_deadline
-        )
+        answer = ask_for_pair(service, name, password)
         if answer.is_refusal:
             return None
         found = _user_of(answer, service, name)

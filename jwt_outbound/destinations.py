@@ -2,12 +2,13 @@
 
 from urllib.parse import urlsplit
 
+from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.urls import NoReverseMatch, reverse
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.http import escape_leading_slashes, url_has_allowed_host_and_scheme
 
 from jwt_outbound.conf import get_service, get_settings, issuer_of
 
@@ -26,15 +27,21 @@ def connect_url(service: str) -> str | None:
         return None
 
 
-def redirect(url: str, request: HttpRequest) -> HttpResponse:
-    """To `url`, which comes back here by `next`; there is no coming back to a POST."""
+def redirect(url: str, request: HttpRequest, message: str) -> HttpResponse:
+    """To `url`, which comes back here by `next`; there is no coming back to a POST.
+
+    `message` is for the page at `url`: another site's would not show it, and after the way back
+    it would be wrong.
+    """
+    if is_of_this_site(url, request):
+        messages.warning(request, message, fail_silently=True)
     back = _came_from(request) if request.method not in ("GET", "HEAD") else _here(url, request)
     return redirect_to_login(back, url) if back else HttpResponseRedirect(url)
 
 
 def _here(url: str, request: HttpRequest) -> str:
-    elsewhere = urlsplit(url).netloc not in ("", request.get_host())
-    return request.build_absolute_uri() if elsewhere else request.get_full_path()
+    own = is_of_this_site(url, request)
+    return request.get_full_path() if own else request.build_absolute_uri()
 
 
 def _came_from(request: HttpRequest) -> str:
@@ -43,9 +50,15 @@ def _came_from(request: HttpRequest) -> str:
     own = url_has_allowed_host_and_scheme(
         page, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
-    return page if own else ""
+    parts = urlsplit(page)
+    return escape_leading_slashes(parts._replace(scheme="", netloc="").geturl()) if own else ""
 
 
 def is_here(url: str, request: HttpRequest) -> bool:
     """A redirect from `url` to itself would never end."""
-    return urlsplit(url).path == request.path
+    return urlsplit(url).path == request.path and is_of_this_site(url, request)
+
+
+def is_of_this_site(url: str, request: HttpRequest) -> bool:
+    """Whether `url`, from the settings, names no other host."""
+    return urlsplit(url).netloc in ("", request.get_host())

@@ -13,6 +13,7 @@ from django.http.response import HttpResponseBase
 from django.utils.functional import SimpleLazyObject
 
 from jwt_outbound import seen, sessions
+from jwt_outbound.aoutbound import AsyncOutbound
 from jwt_outbound.outbound import Outbound
 from jwt_outbound.responses import respond_to
 
@@ -20,10 +21,11 @@ GetResponse = Callable[[HttpRequest], Any]
 
 
 class OutboundMiddleware:
-    """Gives each request its `outbound`, ends sessions that a refusal ended, answers for errors.
+    """Gives each request its clients, ends sessions that a refusal ended, answers for errors.
 
-    `LoginRequired` becomes the login page, a 401 or the way to reconnect, and
-    `TemporarilyUnavailable` a 503. A request that does not look at its user costs no query.
+    The clients are `request.outbound`, and `request.aoutbound` for async views. `LoginRequired`
+    becomes the login page, a 401 or the way to reconnect, and `TemporarilyUnavailable` a 503. A
+    request that does not look at its user costs no query.
     """
 
     sync_capable = True
@@ -58,8 +60,8 @@ class OutboundMiddleware:
 
 @contextmanager
 def _attended(request: HttpRequest) -> Iterator[set[Any]]:
-    outbound = Outbound(request)
-    request.outbound = outbound  # type: ignore[attr-defined]
+    outbound, aoutbound = Outbound(request), AsyncOutbound(request)
+    request.outbound, request.aoutbound = outbound, aoutbound  # type: ignore[attr-defined]
     if hasattr(request, "session") and hasattr(request, "user"):
         _Visitor(request).attend()
     anew: set[Any] = set()
@@ -69,6 +71,7 @@ def _attended(request: HttpRequest) -> Iterator[set[Any]]:
     finally:
         seen.logged_in_anew.reset(token)
         outbound.close()
+        aoutbound.close()
 
 
 def _restamp(request: HttpRequest, users: set[Any]) -> None:
@@ -81,14 +84,16 @@ class _Visitor:
 
     def __init__(self, request: Any) -> None:
         self._request = request
-        self._user, self._auser = request.user, request.auser
+        self._user = request.user
+        self._auser: Any = getattr(request, "auser", None)
         self._admitted = False
         self._turned_away: AnonymousUser | None = None
 
     def attend(self) -> None:
         """Only whoever looks at the user makes the query."""
         self._request.user = SimpleLazyObject(partial(self._admit, self._user))
-        self._request.auser = self._admit_async
+        if self._auser is not None:
+            self._request.auser = self._admit_async
 
     async def _admit_async(self) -> Any:
         user = await self._auser()

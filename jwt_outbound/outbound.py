@@ -56,7 +56,7 @@ def _ensure_no_event_loop(service: str) -> None:
         return
     raise SynchronousOnlyOperation(
         f"request.outbound[{service!r}] blocks, and would hold up every other request of this "
-        "event loop. In an async view, get the token by `await afetch_valid_access_token("
-        f"{service!r}, await request.auser())` (jwt_outbound.tokens) and send it with an async "
-        "client, or make the call in a thread with asgiref's `sync_to_async`."
+        f"event loop. In an async view, use `await request.aoutbound[{service!r}].get(...)`, an "
+        "AsyncClient of httpx2 or httpx; or make the call in a thread with asgiref's "
+        "`sync_to_async`."
     )

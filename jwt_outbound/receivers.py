@@ -17,26 +17,28 @@ from jwt_outbound.conf import get_settings
 from jwt_outbound.models import LinkedAccount, SessionEpoch, TokenPair, TokenPairEvent
 from jwt_outbound.obtained import once_certain, store_attached
 from jwt_outbound.querysets import alias
-from jwt_outbound.signals import token_refresh_failed
+from jwt_outbound.signals import MUST_SUCCEED, token_refresh_failed
 from jwt_outbound.swaps import Swap
 
 logger = logging.getLogger("jwt_outbound")
 
 
 def connect() -> None:
-    """Called once all apps are loaded."""
-    token_refresh_failed.connect(carry_out_refusal)
-    _put_first()
+    """Called once all apps are loaded; again, it changes nothing."""
+    _connect_first()
     user_logged_in.connect(begin_login)
     for model in _user_models():
         post_delete.connect(forget_user, sender=model)
 
 
-def _put_first() -> None:
+def _connect_first() -> None:
     """Before receivers that apps above ours have connected: callers are woken a second after
     the commit at the latest, and by then, whatever the others do, the sessions must have ended."""
-    with token_refresh_failed.lock:
-        token_refresh_failed.receivers.insert(0, token_refresh_failed.receivers.pop())
+    signal = token_refresh_failed
+    signal.disconnect(carry_out_refusal)
+    signal.connect(carry_out_refusal)
+    with signal.lock:
+        signal.receivers.insert(0, signal.receivers.pop())
 
 
 def carry_out_refusal(
@@ -56,6 +58,9 @@ def carry_out_refusal(
     sessions.end_sessions_over(
         user_id=user.pk, service=service, generation=generation, event_id=event_id
     )
+
+
+setattr(carry_out_refusal, MUST_SUCCEED, True)
 
 
 def _mark_for_reconnecting(user: Any, service: str, generation: int, event_id: UUID) -> None:

@@ -1,11 +1,10 @@
 """What a request that met one of our errors is answered with (design section 3.7)."""
 
 import math
-import time
+from time import sleep
 from typing import Any, Final
 
 from django.conf import settings
-from django.contrib import messages
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import resolve_url
@@ -90,7 +89,7 @@ def _has_ended(error: LoginRequired, request: HttpRequest) -> bool:
         )
         if not coming or clock.monotonic() > patient_until:
             return False
-        time.sleep(PAUSE_SECONDS)
+        sleep(PAUSE_SECONDS)
     return True
 
 
@@ -101,8 +100,7 @@ def _to_login(error: LoginRequired, request: HttpRequest) -> HttpResponse:
     url = resolve_url(settings.LOGIN_URL)
     if is_here(url, request):
         return _page(request, "connect_required", 403, error, detail)
-    messages.warning(request, detail, fail_silently=True)
-    return redirect(url, request)
+    return redirect(url, request, detail)
 
 
 def _to_connect(error: LoginRequired, request: HttpRequest, url: str | None) -> HttpResponse:
@@ -111,8 +109,7 @@ def _to_connect(error: LoginRequired, request: HttpRequest, url: str | None) -> 
         return _json(error, 403, "connect_required", detail)
     if url is None or is_here(url, request):
         return _page(request, "connect_required", 403, error, detail)
-    messages.warning(request, detail, fail_silently=True)
-    return redirect(url, request)
+    return redirect(url, request, detail)
 
 
 def _why_log_in(error: LoginRequired) -> str:

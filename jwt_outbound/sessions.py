@@ -18,7 +18,7 @@ from django.db import Error, connections, transaction
 from django.db.models import Exists, F, QuerySet
 from django.utils.connection import ConnectionDoesNotExist
 
-from jwt_outbound import clock
+from jwt_outbound import clock, swaps
 from jwt_outbound.conf import get_settings, micro
 from jwt_outbound.fields import DatabaseNow
 from jwt_outbound.models import SessionEpoch, TokenPair
@@ -110,9 +110,8 @@ def end_sessions_over(*, user_id: Any, service: str, generation: int, event_id: 
     """
     owner = key_of(user_id)
     _ensure_row(owner)
-    refused = TokenPair.objects.filter(
-        user_id=user_id, service=service, generation=generation, refused_at__gt=0
-    )
+    still = swaps.standing(generation)
+    refused = TokenPair.objects.matching(still, user_id=user_id, service=service)
     with transaction.atomic(using=alias()):
         if not _lock(refused):
             return False

@@ -77,7 +77,12 @@ def _ensure_connectable(service: str) -> None:
 
 
 def _page(request: HttpRequest, service: str, form: ConnectForm, **answer: Any) -> HttpResponse:
-    context = {"form": form, "service": service, "next": _asked_next(request)}
+    context = {
+        "form": form,
+        "service": service,
+        "next": _asked_next(request),
+        "messages": messages.get_messages(request),
+    }
     return render(request, TEMPLATE, context, **answer)
 
 
