@@ -13,7 +13,14 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from jwt_outbound.ciphers import ACCESS, REFRESH
-from jwt_outbound.inspection import facts_of, moment_seen_from, pair_of, state_of, words_for
+from jwt_outbound.inspection import (
+    State,
+    facts_of,
+    moment_seen_from,
+    pair_of,
+    state_of,
+    words_for,
+)
 from jwt_outbound.models import IssuerState, TokenPair, TokenPairEvent
 from jwt_outbound.read_only_admin import (
     OfUsersAdmin,
@@ -25,6 +32,7 @@ from jwt_outbound.read_only_admin import (
 from jwt_outbound.rows import IssuerHealth
 
 SHOWN_EVENTS = 50
+NOTHING = "-"
 
 if TYPE_CHECKING:
     TabularInline = admin.TabularInline[Any, Any]
@@ -52,7 +60,7 @@ def _time(column: str, text: Any) -> Callable[[Any], str]:
 
     @admin.display(description=text, ordering=column)
     def show(row: Any) -> str:
-        return moment_seen_from(row.now, getattr(row, column))
+        return moment_seen_from(row.now, getattr(row, column)) or NOTHING
 
     show.__name__ = column
     return show
@@ -150,7 +158,7 @@ class TokenPairAdmin(OfUsersAdmin):
     @admin.display(description=_("expires in"), ordering="expires_at")
     def expires_in(self, row: Any) -> str:
         if row.expires_at is None:
-            return ""
+            return str(State.UNKNOWN.label)
         return words_for(row.expires_at - row.now) if row.expires_at > row.now else "0 s"
 
     @admin.display(description=_("claims"))
@@ -164,13 +172,13 @@ class TokenPairAdmin(OfUsersAdmin):
     @admin.display(description=_("last lease"))
     def holder(self, row: Any) -> str:
         if not row.lease_id:
-            return ""
+            return NOTHING
         return f"{row.lease_id}: {row.lease_host}, {_('process')} {row.lease_pid}"
 
     @admin.display(description=_("issuer's clock less ours"))
     def clock(self, row: Any) -> str:
         if row.skew is None:
-            return ""
+            return NOTHING
         return f"{'-' if row.skew < 0 else ''}{words_for(row.skew)}"
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, cast
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -20,6 +21,9 @@ from jwt_outbound.freshness import Windows
 
 if TYPE_CHECKING:
     from jwt_outbound.issuers import Issuer
+
+_ABSOLUTE = re.compile(r"([a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
+_QUERY = re.compile("[?#]")
 
 MARGIN = 1.0
 """Seconds that a lease must outlive the issuer's deadline by: the time for the save."""
@@ -74,14 +78,13 @@ class Service:
 
         Raises `ForeignOrigin` for a path that climbs out with `..`, plain or encoded.
         """
-        parts = urlsplit(path)
-        if parts.scheme or path.startswith("//"):
+        if _ABSOLUTE.match(path):
             return path
-        if ".." in unquote(parts.path).replace("\\", "/").split("/"):
+        if _climbs(path):
             raise ForeignOrigin(
                 f"The path leaves the BASE_URL of service {self.name!r}.", service=self.name
             )
-        return urljoin(self.base_url.rstrip("/") + "/", "./" + path.lstrip("/"))
+        return f"{self.base_url.rstrip('/')}/{path.lstrip('/')}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +92,8 @@ class Settings:
     """The whole dict. Keys of a service may also stand beside SERVICES, for all of them."""
 
     services: Mapping[str, Service] = field(default_factory=dict)
-    encryption_keys: tuple[str, ...] = ()
+    encryption_keys: tuple[str, ...] | str = ()
+    """Newest first, or the dotted path of a function that returns them."""
     database: str = "default"
     flight_threads: int = 8
     flight_context: str | None = None
@@ -172,6 +176,13 @@ def _micro(value: float | None) -> int | None:
     return None if value is None else micro(value)
 
 
+def _climbs(path: str) -> bool:
+    """Whether a segment is `..` for some server: encoded, with parameters, behind a backslash."""
+    plain = unquote(_QUERY.split(path, maxsplit=1)[0]).replace("\\", "/")
+    segments = "".join(c for c in plain if c > " ").split("/")
+    return any(segment.partition(";")[0] == ".." for segment in segments)
+
+
 def _parse_or_explain(raw: Any) -> Settings:
     try:
         return _parse(raw)
@@ -191,7 +202,8 @@ def _parse(raw: Any) -> Settings:
         for name, definition in raw.get("SERVICES", {}).items()
     }
     own = {key: value for key, value in raw.items() if key in GLOBAL_KEYS - SHARED_KEYS}
-    own.update(SERVICES=services, ENCRYPTION_KEYS=tuple(raw.get("ENCRYPTION_KEYS") or ()))
+    keys = raw.get("ENCRYPTION_KEYS") or ()
+    own.update(SERVICES=services, ENCRYPTION_KEYS=keys if isinstance(keys, str) else tuple(keys))
     return cast(Settings, _build(Settings, own))
 
 

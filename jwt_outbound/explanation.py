@@ -1,6 +1,6 @@
 """What is done about a pair and why, in words: decided as a call decides it, but without acting."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jwt_outbound.conf import Service
@@ -11,6 +11,14 @@ from jwt_outbound.refresh.decisions import decide
 from jwt_outbound.refresh.policies import policy_of
 from jwt_outbound.refresh.words import Act, Ask, Policy
 from jwt_outbound.rows import Pair, Reading
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a call does about the token first, and why."""
+
+    why: str
+    refreshes: bool = True
 
 
 def read_pair(service: Service, user: Any) -> Reading:
@@ -28,7 +36,7 @@ def pair_in_words(reading: Reading) -> str:
     words = [state.value, f"generation {pair.generation}"]
     if pair.access_sealed and pair.expires_at is not None:
         left = pair.expires_at - reading.now
-        words.append(f"access token {'good for' if left > 0 else 'over since'} {words_for(left)}")
+        words.append(f"{_end_in_words(left)}")
     return ", ".join(words)
 
 
@@ -40,8 +48,8 @@ REASONS = {
 }
 
 
-def plan_in_words(reading: Reading, service: Service, user: Any) -> str:
-    """What a call does about the token first, and why; decided as the call itself decides.
+def plan_of(reading: Reading, service: Service, user: Any) -> Plan:
+    """Decided as the call itself decides.
 
     Raises what the call would raise without asking the issuer.
     """
@@ -51,12 +59,18 @@ def plan_in_words(reading: Reading, service: Service, user: Any) -> str:
     if verdict.failure is not None:
         raise verdict.failure.error(ask)
     if verdict.wait:
-        return "another flight is refreshing it: its result is waited for"
+        return Plan("another flight is refreshing it: its result is waited for")
     if verdict.act in REASONS or reading.pair is None:
-        return REASONS[verdict.act or Act.INSERT]
+        return Plan(REASONS[verdict.act or Act.INSERT])
     if verdict.serve:
-        return _why_served(reading.pair, reading.now, ahead=verdict.act is not None)
-    return _why_presented(reading.pair, policy, reading.now)
+        ahead = verdict.act is not None
+        return Plan(_why_served(reading.pair, reading.now, ahead=ahead), ahead)
+    return Plan(_why_presented(reading.pair, policy, reading.now))
+
+
+def _end_in_words(left: int) -> str:
+    length = words_for(left)
+    return f"access token ends in {length}" if left > 0 else f"access token ended {length} ago"
 
 
 def _why_served(pair: Pair, now: int, *, ahead: bool) -> str:

@@ -13,7 +13,8 @@ from django.views.decorators.debug import sensitive_variables
 from jwt_outbound import seen, swaps
 from jwt_outbound.ciphers import ACCESS, REFRESH, sealer
 from jwt_outbound.conf import Service, get_service, issuer_of, micro
-from jwt_outbound.exceptions import TokenPairUnreadable
+from jwt_outbound.exceptions import IssuerUnavailable, TokenPairUnreadable
+from jwt_outbound.faults import describe
 from jwt_outbound.querysets import (
     AliasedManager,
     TokenPairEventQuerySet,
@@ -96,9 +97,7 @@ class TokenPairManager(AliasedManager.from_queryset(TokenPairQuerySet)):  # type
         configured = get_service(service)
         user_id = user_id_of(user, service)
         sent_at = database_now()
-        answer = issuer_of(configured).obtain(
-            username=username, password=password, deadline=configured.issuer_deadline
-        )
+        answer = ask_for_pair(configured, username, password)
         answer.ensure_granted(service=service, user_id=user_id)
         return self.store_answer(user=user_id, service=service, answer=answer, sent_at=sent_at)
 
@@ -195,6 +194,21 @@ def _note_change(service: str, user_id: Any) -> None:
     """Now for this transaction, and once more when the others can see it."""
     seen.change(service, user_id)
     transaction.on_commit(partial(seen.change, service, user_id), using=alias())
+
+
+@sensitive_variables()
+def ask_for_pair(service: Service, username: str, password: str) -> Answer:
+    """The issuer's answer to a login. Raises `IssuerUnavailable` where it only raised something."""
+    try:
+        return issuer_of(service).obtain(
+            username=username, password=password, deadline=service.issuer_deadline
+        )
+    except Exception as error:  # noqa: BLE001 - its message may hold the password
+        logger.error("The issuer of service %r raised %s.", service.name, describe(error))
+    raise IssuerUnavailable(
+        f"The issuer of service {service.name!r} failed while somebody logged in there.",
+        service=service.name,
+    )
 
 
 def rules_of(service: Service) -> Rules:

@@ -1,13 +1,18 @@
 """Which URL is a service's own: a token goes there and nowhere else (promise P5)."""
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
+
+import idna
 
 from jwt_outbound.exceptions import ForeignOrigin
 
 _PORTS = {"http": 80, "https": 443}
+_BEGINNING = re.compile(r"(https?)://([^/?#]*)", re.IGNORECASE)
+"""Scheme and authority; nothing behind them can change where a request goes."""
 
 Origin = tuple[str, str, int]
 
@@ -18,30 +23,28 @@ def origin_of(url: str) -> Origin | None:
     A URL that different parsers might read differently (user info, backslashes, control
     characters, no host) has no origin at all.
     """
-    if any(character <= " " or character in "\\\x7f" for character in url):
+    beginning = _BEGINNING.match(url)
+    if beginning is None or any(c <= " " or c in "\\@%\x7f" for c in beginning[2]):
         return None
     try:
-        parts = urlsplit(url)
-        port = parts.port
+        parts = urlsplit(beginning[0])
+        host, port = _looked_up(parts.hostname or ""), parts.port
     except ValueError:
         return None
-    host = _host(parts)
-    if parts.scheme not in _PORTS or host is None or "@" in parts.netloc:
+    if not host:
         return None
     return parts.scheme, host, _PORTS[parts.scheme] if port is None else port
 
 
-def _host(parts: SplitResult) -> str | None:
-    """The host in lower case and punycode, as it is looked up."""
-    host = (parts.hostname or "").lower()
-    if not host or "%" in host:
-        return None
+def _looked_up(host: str) -> str:
+    """The host in lower case and punycode, label by label, as urllib3 does before it connects."""
     if host.isascii():
-        return host
-    try:
-        return host.encode("idna").decode("ascii")
-    except UnicodeError:
-        return None
+        return host.lower()
+    labels = host.lower().split(".")
+    return ".".join(
+        idna.encode(label, strict=True, std3_rules=True).decode() if label else ""
+        for label in labels
+    )
 
 
 def ensure_own(url: str, own: Iterable[str], service: str) -> None:
@@ -64,6 +67,8 @@ def fault_of_url(url: Any) -> str:
     """What is wrong with an http(s) URL of the settings, for a check's message; "" if nothing."""
     if not isinstance(url, str) or not url:
         return "is not a URL"
+    if any(character <= " " for character in url):
+        return "has a space or a control character in it"
     return "" if origin_of(url) else "is not an http(s) URL that names a host"
 
 

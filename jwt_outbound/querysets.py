@@ -17,7 +17,7 @@ from jwt_outbound import clock
 from jwt_outbound.conf import get_settings
 from jwt_outbound.fields import DatabaseNow, now_sql
 from jwt_outbound.rows import IssuerHealth, Pair, Reading
-from jwt_outbound.swaps import Next, Now, Over, Swap
+from jwt_outbound.swaps import Next, Now, Over, Set, Swap
 
 COLUMNS: Final = tuple(f.name for f in dataclasses.fields(Pair))
 UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -63,22 +63,23 @@ class TokenPairQuerySet(models.QuerySet[Any]):
         """The row that `which` names (`pk=`, or `user_id=` and `service=`) and the clocks."""
         at = clock.monotonic()
         rows = list(self.filter(**which).values_list(*COLUMNS, DatabaseNow())[:1])
+        took = clock.monotonic() - at
         if not rows:
-            return Reading(pair=None, issuer=IssuerHealth(), now=database_now(), at=at)
+            return Reading(pair=None, issuer=IssuerHealth(), now=database_now(), at=at, took=took)
         *values, now = rows[0]
         columns = dict(zip(COLUMNS, values, strict=True))
         columns["access_sealed"] = bytes(columns["access_sealed"])
         columns["refresh_sealed"] = bytes(columns["refresh_sealed"])
-        return Reading(pair=Pair(**columns), issuer=IssuerHealth(), now=now, at=at)
+        return Reading(pair=Pair(**columns), issuer=IssuerHealth(), now=now, at=at, took=took)
 
     def swap(self, swap: Swap, **which: Any) -> bool:
         """Carries out `swap` on the row that `which` names, as one UPDATE; whether it held."""
-        conditions = {
-            f"{column}__lte" if isinstance(value, Over) else column: _sql(column, value)
-            for column, value in swap.where.items()
-        }
         changes = {column: _sql(column, value) for column, value in swap.changes.items()}
-        return bool(self.filter(**which, **conditions).update(**changes))
+        return bool(self.matching(swap.where, **which).update(**changes))
+
+    def matching(self, where: Mapping[str, Any], **which: Any) -> TokenPairQuerySet:
+        """The rows that `which` names, as far as they are as `where` says, in a `Swap`'s words."""
+        return self.filter(**which, **dict(_condition(*item) for item in where.items()))
 
 
 class TokenPairEventQuerySet(models.QuerySet[Any]):
@@ -111,12 +112,20 @@ class IssuerStateQuerySet(models.QuerySet[Any]):
         self.filter(service=service).update(**{k: _sql(k, v) for k, v in changes.items()})
 
 
+def _condition(column: str, value: Any) -> tuple[str, Any]:
+    match value:
+        case Over():
+            return f"{column}__lte", DatabaseNow()
+        case Set():
+            return f"{column}__gt", 0
+        case _:
+            return column, value
+
+
 def _sql(column: str, value: Any) -> Any:
     match value:
         case Now(plus):
             return DatabaseNow() + plus if plus else DatabaseNow()
-        case Over():
-            return DatabaseNow()
         case Next():
             return F(column) + 1
         case _:

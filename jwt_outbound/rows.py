@@ -85,7 +85,13 @@ class Reading:
     """The database's clock."""
     at: int
     """The host's monotonic clock just before; `now` plus what passed since is the time."""
+    took: int = 0
+    """How long it took by that clock; at which moment of it `now` was read, nobody knows."""
 
     def time(self, monotonic: int) -> int:
-        """The database's time at the moment when the host's clock shows `monotonic`."""
+        """The database's time, at the latest, when the host's clock shows `monotonic`."""
         return self.now + monotonic - self.at
+
+    def earliest(self, monotonic: int) -> int:
+        """The same, at the earliest: what lives from a moment on ends rather too soon."""
+        return self.time(monotonic) - self.took

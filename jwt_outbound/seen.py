@@ -1,10 +1,12 @@
 """What this process has seen change, so that no copy in memory outlives it."""
 
 from contextvars import ContextVar
+from itertools import count
 from typing import Any
 
 MOST_KEYS = 10_000
 
+_numbers = count(1)
 _epoch = 0
 _changes: dict[tuple[str, Any], int] = {}
 
@@ -20,7 +22,7 @@ def change(service: str, user_id: Any) -> None:
     if len(_changes) >= MOST_KEYS:
         _epoch += 1
         _changes.clear()
-    _changes[service, user_id] = _changes.get((service, user_id), 0) + 1
+    _changes[service, user_id] = next(_numbers)
 
 
 logged_in_anew: ContextVar[set[Any] | None] = ContextVar("logged_in_anew", default=None)

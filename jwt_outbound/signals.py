@@ -9,7 +9,13 @@ Arguments: `sender=TokenPair`, `user` (the instance, None if it is gone), `servi
 `event_id`.
 """
 
+from typing import Final
+
 from django.dispatch import Signal
+
+MUST_SUCCEED: Final = "jwt_outbound_must_succeed"
+"""An attribute of a receiver: if it raises, the refusal is announced again, to all. Ours that
+logs out has it."""
 
 token_pair_refreshed = Signal()
 """A pair was replaced; the new one is committed. `reason`: why it was asked for (`stale`,

@@ -30,9 +30,15 @@ class Over:
     """As a condition: the time in the column is not in the future."""
 
 
+@dataclass(frozen=True)
+class Set:
+    """As a condition: the time in the column is there, whatever it is."""
+
+
 NOW: Final = Now()
 NEXT: Final = Next()
 OVER: Final = Over()
+SET: Final = Set()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +174,11 @@ def refused(pair: Pair, *, reason: str, code: str, event_id: UUID) -> Swap:
     )
 
 
+def standing(generation: int) -> Mapping[str, Any]:
+    """As a condition: the refusal of this generation still counts, as no pair has come since."""
+    return {"generation": generation, "refused_at": SET}
+
+
 def announced(pair: Pair, event_id: UUID) -> Swap:
     """All receivers have been told of the refusal `event_id`."""
     return Swap(
@@ -192,10 +203,18 @@ def unhelped(pair: Pair, length: int) -> Swap:
 
 def holds(pair: Pair, swap: Swap, now: int) -> bool:
     """Whether `swap` would match `pair` at the database's time `now`."""
-    return all(
-        getattr(pair, column) <= now if isinstance(value, Over) else getattr(pair, column) == value
-        for column, value in swap.where.items()
-    )
+    return matches(pair, swap.where, now)
+
+
+def matches(pair: Pair, where: Mapping[str, Any], now: int) -> bool:
+    """Whether `pair` is as `where` says, at the database's time `now`."""
+    return all(_is(getattr(pair, column), value, now) for column, value in where.items())
+
+
+def _is(found: Any, value: Any, now: int) -> bool:
+    if isinstance(value, Over):
+        return bool(found <= now)
+    return found > 0 if isinstance(value, Set) else bool(found == value)
 
 
 def applied(pair: Pair, swap: Swap, now: int) -> Pair:

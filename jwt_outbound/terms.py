@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from jwt_outbound.claims import Claims, read_claims
+from jwt_outbound.claims import Claims, numeric_date, read_claims
 from jwt_outbound.clock import SECOND
 from jwt_outbound.freshness import Windows, young_for
 
@@ -63,7 +63,8 @@ def of_stored(access: str, refresh: str, expires_in: float | None, now: int, rul
         [max(0, expires_at - now)] if expires_at is not None else []
     )
     lifetime = min(lives, default=None)
-    issued = _at(claims.iat) if claims.iat is not None else 0
+    # By a fast clock of the issuer's it may lie ahead, and would hold up a 401 until then.
+    issued = min(_at(claims.iat), now) if claims.iat is not None else 0
     refresh_claims = read_claims(refresh)
     refresh_life = _life(refresh_claims.lifetime)
     refresh_ends = [_at(refresh_claims.exp)] if refresh_claims.exp is not None else []
@@ -97,6 +98,7 @@ def of_issued(
     refresh token stays, and so does its `previous` (end, lifetime).
     """
     claims = read_claims(access)
+    issuer_time = numeric_date(issuer_time)
     lives = _lives(claims, expires_in)
     if claims.iat is None and claims.exp is not None:
         # Only the absolute end is known: measured against the issuer's own clock where it showed
@@ -110,7 +112,8 @@ def of_issued(
     issuer_now = claims.iat if claims.iat is not None else issuer_time
     refresh_expires_at, refresh_lifetime = previous
     if refresh is not None:
-        refresh_lives = _lives(read_claims(refresh), refresh_expires_in)
+        # 0 is "never" here: Keycloak says so of its offline tokens.
+        refresh_lives = _lives(read_claims(refresh), refresh_expires_in or None)
         refresh_lifetime = min(refresh_lives, default=None)
         refresh_expires_at = None if refresh_lifetime is None else sent_at + refresh_lifetime
     return Terms(
@@ -145,5 +148,5 @@ def _due(
 ) -> int | None:
     if expires_at is None or lifetime is None or not rules.ahead or rules.windows.ahead == 0:
         return None
-    wished = None if refresh_in is None else int(min(refresh_in * SECOND, LONGEST))
-    return expires_at - lifetime + rules.windows.refresh_after(lifetime, rules.jitter, wished)
+    after = rules.windows.refresh_after(lifetime, rules.jitter, _life(refresh_in))
+    return expires_at - lifetime + after

@@ -87,7 +87,7 @@ class Call:
             try:
                 outcome = step.result(self._left())
             except TimeoutError:
-                raise in_progress(self.policy).error(self._ask) from None
+                return self._look_once_more()
             step = self._proceed(outcome)
         return step
 
@@ -102,7 +102,7 @@ class Call:
             try:
                 outcome = await asyncio.wait_for(asyncio.wrap_future(step), self._left())
             except TimeoutError:
-                raise in_progress(self.policy).error(self._ask) from None
+                return await sync_to_async(self._look_once_more, thread_sensitive=True)()
             step = await sync_to_async(self._proceed, thread_sensitive=True)(outcome)
         return step
 
@@ -117,9 +117,14 @@ class Call:
             )
         ensure_active(self.user, ask.user_id, ask.service)
         self._version = seen.version(ask.service, ask.user_id)
-        reading = TokenPair.objects.read(user_id=ask.user_id, service=ask.service)
+        reading = self._read()
         self._note_rejection(reading)
         return self._next(reading)
+
+    def _read(self) -> Reading:
+        ask = self._ask
+        reading: Reading = TokenPair.objects.read(user_id=ask.user_id, service=ask.service)
+        return reading
 
     def _next(self, reading: Reading) -> Grant | Waiting:
         verdict = decide(reading, self._ask, self.policy, reading.time(clock.monotonic()))
@@ -128,8 +133,11 @@ class Call:
         if not verdict.serve:
             return self._fly(reading)
         if verdict.act is not None:
-            refresh_ahead.start(self._driver(reading, ahead=True))
+            self._start_ahead(reading)
         return self._grant(reading)
+
+    def _start_ahead(self, reading: Reading) -> None:
+        refresh_ahead.start(self._driver(reading, ahead=True))
 
     def _proceed(self, outcome: Outcome) -> Grant | Waiting:
         """What a flight's outcome means for this caller, who may have asked for something else."""
@@ -144,6 +152,14 @@ class Call:
         if self._left() <= 0:
             raise in_progress(self.policy).error(self._ask)
         return self._next(outcome.reading)
+
+    def _look_once_more(self) -> Grant:
+        """The wait is over, but not for nothing if another's flight has brought the pair."""
+        reading = self._read()
+        verdict = decide(reading, self._ask, self.policy, reading.now)
+        if verdict.serve:
+            return self._grant(reading)
+        raise (verdict.failure or in_progress(self.policy)).error(self._ask) from None
 
     def _fly(self, reading: Reading) -> Grant | Waiting:
         driver = self._driver(reading)

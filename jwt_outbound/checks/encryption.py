@@ -6,8 +6,9 @@ from typing import Any
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
 
-from jwt_outbound.checks.given import Given
-from jwt_outbound.ciphers import decode_key, key_id
+from jwt_outbound.checks.given import Given, imported
+from jwt_outbound.ciphers import key_id
+from jwt_outbound.encryption_keys import decode_key
 
 MAKES_ONE = 'python -c "import os,base64;print(base64.urlsafe_b64encode(os.urandom(32)).decode())"'
 
@@ -16,8 +17,13 @@ def check_keys(given: Given) -> Iterator[CheckMessage]:
     configured = given.of_app("ENCRYPTION_KEYS")
     if configured is None:
         return
+    if isinstance(configured, str) and callable(imported(configured)):
+        return  # it is not called here: it may ask a network
     if not isinstance(configured, list | tuple):
-        yield _bad("JWT_OUTBOUND['ENCRYPTION_KEYS'] must be a list of keys, newest first.")
+        yield _bad(
+            "JWT_OUTBOUND['ENCRYPTION_KEYS'] must be a list of keys, newest first, or the dotted "
+            "path of a function that returns them."
+        )
         return
     keys = list(map(_decoded, configured))
     for position, key in enumerate(keys):

@@ -8,19 +8,21 @@ from django.views.decorators.debug import sensitive_variables
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
+from jwt_outbound.clients.holder import TokenHolder
+from jwt_outbound.clients.requests_hook import ResponseHook
 from jwt_outbound.clients.second_line import SecondLine
 from jwt_outbound.conf import Service, get_service
 from jwt_outbound.faults import clear_frames_of
 from jwt_outbound.grants import Grant
 from jwt_outbound.origins import ensure_own, is_own
-from jwt_outbound.tokens import Call, fetch_valid_access_token
+from jwt_outbound.tokens import fetch_valid_access_token
 from jwt_outbound.users import user_id_of
 
 _adapters: dict[str, HTTPAdapter] = {}
 _forgotten: list[dict[str, HTTPAdapter]] = []
 
 
-class TokenPairAuth(AuthBase):
+class TokenPairAuth(TokenHolder, AuthBase):
     """Signs any `requests` call with the user's access token for `service`.
 
     The token is checked, and refreshed if need be, before the request is sent. A 401 is the
@@ -28,42 +30,22 @@ class TokenPairAuth(AuthBase):
     service's own, `LoginRequired` and `TemporarilyUnavailable`.
     """
 
-    def __init__(self, service: str, user: Any) -> None:
-        get_service(service)
-        self._service = service
-        self._user = user
-        self._user_id = user_id_of(user, service)
-        self._grant: Grant | None = None
-
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Adds the header; `requests` calls this while it prepares a request."""
         service = get_service(self._service)
         ensure_own(request.url or "", service.own_urls, service.name)
-        grant = self.grant()
-        line = SecondLine(service=service, grant=grant, renew=self.renew)
-        line.sign(request)
-        request.register_hook("response", line)  # type: ignore[no-untyped-call]
+        line = SecondLine(service, self.grant())
+        line.sign(request.headers)
+        request.register_hook("response", ResponseHook(line, self.renew))  # type: ignore[no-untyped-call]
         return request
 
     def grant(self) -> Grant:
         """A token that is good now: the copy in memory while it is trusted, else the row's."""
-        grant = self._grant
-        if grant is None or not grant.is_trusted():
-            grant = self._grant = Call(self._service, self._user).fetch()
-        return grant
+        return self._trusted() or self._keep(self._call().fetch())
 
     def renew(self, rejected: Grant) -> Grant:
         """What to use after a 401 to `rejected`; the same token where that was no expiry."""
-        call = Call(self._service, self._user, rejected=rejected.generation)
-        self._grant = call.fetch()
-        return self._grant
-
-    def forget(self) -> None:
-        """Drops the copy in memory."""
-        self._grant = None
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._service, self._user_id)
+        return self._keep(self._call(rejected).fetch())
 
 
 class ServiceClient(requests.Session):

@@ -2,7 +2,7 @@
 
 import inspect
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -65,9 +65,7 @@ def _ask(function: Function, argument: Any) -> Answer:
     except ImportError:
         return Answer.misconfigured("function_not_found")
     try:
-        if inspect.iscoroutinefunction(called):
-            called = async_to_sync(called)
-        return _read(called(argument))
+        return _read(_call(called, argument))
     except RefreshTokenRefused as refusal:
         return Answer.refused(refusal.code or "refused")
     except IssuerMisconfigured:
@@ -75,6 +73,18 @@ def _ask(function: Function, argument: Any) -> Answer:
     except Exception as error:  # noqa: BLE001 - a stranger's function
         logger.error("A refresh function raised %s.", describe(error))
         return Answer.unavailable(ambiguous=True, code="function_raised")
+
+
+def _call(function: Callable[..., Any], argument: Any) -> Any:
+    """The result, also of an async function, or of one that hands over another's coroutine."""
+    if inspect.iscoroutinefunction(function):
+        return async_to_sync(function)(argument)
+    result = function(argument)
+    return async_to_sync(_awaited)(result) if inspect.isawaitable(result) else result
+
+
+async def _awaited(result: Awaitable[Any]) -> Any:
+    return await result
 
 
 def _read(result: Any) -> Answer:

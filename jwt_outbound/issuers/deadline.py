@@ -6,6 +6,7 @@ keep-alive: a connection that the other side has just closed would look like a l
 """
 
 import io
+import socket
 import time
 from collections.abc import Mapping
 from http.client import HTTPResponse
@@ -14,8 +15,11 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util import wait_for_read
 
 LARGEST_BODY = 1024 * 1024
+LATE = 0.25
+"""Seconds after the deadline for reading what has arrived, where the process stood still."""
 INVALID_URL = (
     requests.exceptions.InvalidURL,
     requests.exceptions.MissingSchema,
@@ -36,6 +40,7 @@ class _Raw(io.RawIOBase):
 
     def __init__(self, sock: Any, ends_at: float) -> None:
         self._sock, self._ends_at = sock, ends_at
+        self._late_until: float | None = None
         self._raw = sock.makefile("rb", buffering=0)
 
     def readable(self) -> bool:
@@ -43,14 +48,27 @@ class _Raw(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         left = self._ends_at - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the deadline has passed")
-        self._sock.settimeout(left)
+        self._sock.settimeout(left if left > 0 else self._left_for_what_is_here())
         return self._raw.readinto(buffer)  # type: ignore[no-any-return]
+
+    def _left_for_what_is_here(self) -> float:
+        """An answer that has arrived is not thrown away, though this process read it too late."""
+        now = time.monotonic()
+        if self._late_until is None:
+            self._late_until = now + LATE
+        if now >= self._late_until or not _has_arrived(self._sock):
+            raise TimeoutError("the deadline has passed")
+        return self._late_until - now
 
     def close(self) -> None:
         self._raw.close()
         super().close()
+
+
+def _has_arrived(sock: Any) -> bool:
+    """Whether there is something to read at once; TLS may have taken it off the socket already."""
+    pending = getattr(sock, "pending", None)
+    return bool(pending is not None and pending()) or wait_for_read(sock, timeout=0)
 
 
 class _Reader:
@@ -67,12 +85,37 @@ class _Deadline:
     """Mixed into urllib3's connections."""
 
     adapter: "_Adapter"
+    host: str
+    port: int
+    socket_options: Any
+
+    def _new_conn(self) -> socket.socket:
+        """The host's addresses in turn share the deadline: urllib3 would grant it to each."""
+        error = OSError("the host has no address")
+        for found in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
+            try:
+                return self._connected(*found)
+            except OSError as failure:
+                error = failure
+        raise error
+
+    def _connected(self, family: int, kind: int, proto: int, _: str, address: Any) -> socket.socket:
+        sock = socket.socket(family, kind, proto)
+        try:
+            for option in self.socket_options or ():
+                sock.setsockopt(*option)
+            sock.settimeout(self.adapter.left())
+            sock.connect(address)
+            sock.settimeout(self.adapter.left())
+        except OSError:
+            sock.close()
+            raise
+        return sock
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]
         # Finding the address can't be interrupted: what took too long is not sent any more.
-        if time.monotonic() >= self.adapter.ends_at:
-            raise TimeoutError("the deadline passed while connecting")
+        self.adapter.left()
         self.adapter.connected = True
 
     def response_class(self, sock: Any, *args: Any, **kwargs: Any) -> HTTPResponse:
@@ -87,6 +130,13 @@ class _Adapter(HTTPAdapter):
         super().__init__(max_retries=0, pool_connections=1, pool_maxsize=1)
         self.ends_at = ends_at
         self.connected = False
+
+    def left(self) -> float:
+        """Seconds of the deadline. Raises TimeoutError once it has passed."""
+        seconds = self.ends_at - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError("the deadline has passed")
+        return seconds
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
@@ -135,7 +185,12 @@ def ask(method: str, url: str, *, deadline: float, **arguments: Any) -> Response
                 raise
             raise NotSent from None
         with response:
-            return response.status_code, response.headers, _body(response)
+            try:
+                return response.status_code, response.headers, _body(response)
+            except requests.ConnectionError:
+                # What requests calls it too when the deadline passes inside the body.
+                adapter.left()
+                raise
 
 
 def _body(response: requests.Response) -> bytes:

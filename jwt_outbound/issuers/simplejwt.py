@@ -49,6 +49,9 @@ class SimpleJWTIssuer(HTTPIssuer):
         """`TokenObtainPairView`; a 401 with `detail` means wrong credentials."""
         if self._obtain_url is None:
             return Answer.misconfigured("no_obtain_url")
+        if not username.strip() or not password.strip():
+            # DRF would call that a malformed request: a 400 with errors for each field.
+            return Answer.refused("no_active_account")
         body = {self._username_field: username, "password": password}
         return self._post(self._obtain_url, seconds=deadline, profile=self.login_profile, json=body)
 

@@ -40,7 +40,7 @@ from jwt_outbound.refresh.steps import (
     Settle,
     Step,
 )
-from jwt_outbound.refresh.words import Ask, Failure
+from jwt_outbound.refresh.words import Ask, Failure, may_send
 from jwt_outbound.rows import IssuerHealth, Pair, Reading
 from jwt_outbound.users import find_user
 
@@ -131,7 +131,7 @@ class Driver:
 
     def _exchange(self, step: Exchange) -> Reply:
         started = clock.monotonic()
-        if started > step.start_by:
+        if not may_send(step.start_by, started):
             return Reply(answer=None, started=started, ended=started)
         answer = self._ask_issuer(step)
         return Reply(answer=answer, started=started, ended=clock.monotonic())
@@ -154,25 +154,29 @@ class Driver:
             return answer
         return Answer.unavailable(ambiguous=True, code="issuer_returned_nonsense")
 
-    def _announce(self, step: Announce) -> None:
+    def _announce(self, step: Announce) -> bool:
+        """Whether it is done; a receiver that raises harms nobody, unless the protocol needs it."""
         signal = signals.token_refresh_failed if step.failed else signals.token_pair_refreshed
         if not signal.has_listeners(TokenPair):
-            return
-        signal.send_robust(
+            return True
+        try:
+            user = find_user(self.ask.user_id)
+        except DatabaseFailure as error:
+            logger.error("A signal about user %s waits: %s.", self.ask.user_id, describe(error))
+            return False
+        results = signal.send_robust(
             sender=TokenPair,
-            user=self._find_user(),
+            user=user,
             service=step.pair.service,
             reason=step.reason,
             code=step.code,
             generation=step.pair.generation,
             event_id=step.event_id,
         )
-
-    def _find_user(self) -> Any:
-        try:
-            return find_user(self.ask.user_id)
-        except DatabaseFailure:
-            return self.user
+        return not any(
+            isinstance(result, Exception) and getattr(receiver, signals.MUST_SUCCEED, False)
+            for receiver, result in results
+        )
 
     def _revoke(self, answer: Answer) -> None:
         issuer = issuer_of(self.service)

@@ -24,7 +24,7 @@ from jwt_outbound.querysets import alias
 from jwt_outbound.refresh import connections as own
 from jwt_outbound.refresh.driver import Driver
 from jwt_outbound.refresh.steps import Outcome
-from jwt_outbound.refresh.words import Failure
+from jwt_outbound.refresh.words import Ask, Failure
 from jwt_outbound.rows import IssuerHealth, Reading
 
 logger = logging.getLogger("jwt_outbound")
@@ -159,11 +159,14 @@ class Flights:
         except Exception as error:  # noqa: BLE001 - nobody would see it in this thread
             logger.error("A flight for %r came to nothing: %s.", flight.service, describe(error))
         finally:
-            with self._lock:
-                self._flights.pop(flight.key, None)
-                self._flying[flight.service] -= 1
-                if self._queued[flight.service]:
-                    self._launch(self._queued[flight.service].popleft())
+            self._landed(flight)
+
+    def _landed(self, flight: Flight) -> None:
+        with self._lock:
+            self._flights.pop(flight.key, None)
+            self._flying[flight.service] -= 1
+            if self._queued[flight.service]:
+                self._launch(self._queued[flight.service].popleft())
 
 
 def _warn_about_uwsgi() -> None:
@@ -191,20 +194,23 @@ _BROKEN = Outcome(
 )
 
 
-def launch(driver: Driver) -> Flight:
-    """The flight for the pair and generation that `driver` asks for; a new one only if need be.
+def key_of(ask: Ask) -> Hashable:
+    """Who shares a flight: all who ask for the same pair and generation.
 
     Without a row there is no key that two tenants' schemas could not share: such flights are not
     joined, and settle it by the lease.
     """
-    ask = driver.ask
-    key: Hashable = (ask.pk, ask.generation) if ask.pk else object()
+    return (ask.pk, ask.generation) if ask.pk else object()
+
+
+def launch(driver: Driver) -> Flight:
+    """The flight that `driver` asks for; a new one only if need be."""
 
     def work(flight: Flight) -> Outcome:
         driver.committed = flight.committed
         return driver.run()
 
-    return flights.start(key, ask.service, work)
+    return flights.start(key_of(driver.ask), driver.ask.service, work)
 
 
 flights = Flights()

@@ -51,16 +51,18 @@ class Refresh:
             if self.ask.generation > (reading.pair.generation if reading.pair else -1):
                 return Outcome(reading=reading, yours=True)
             verdict = decide(reading, self.ask, self.policy, reading.now)
-            if verdict.act is not None and (self.ask.ahead or not verdict.serve):
-                outcome = yield from self._act(verdict.act, reading)
-                if outcome is not None:
-                    return outcome
-            elif not verdict.wait or self.ask.ahead:
+            if verdict.serve and (verdict.act is None or not self.ask.ahead):
+                return Outcome(reading=reading)
+            if verdict.failure is not None or (verdict.wait and self.ask.ahead):
                 return Outcome(reading=reading, failure=verdict.failure)
             left = give_up_at - self.monotonic()
             if left <= 0:
                 return Outcome(reading=reading, failure=in_progress(self.policy))
-            if verdict.wait:
+            if verdict.act is not None:
+                outcome = yield from self._act(verdict.act, reading)
+                if outcome is not None:
+                    return outcome
+            else:
                 yield steps.Pause(min(left, self._jittered(pause)))
                 pause = min(pause * 3 // 2, LONGEST_PAUSE)
 
@@ -105,7 +107,7 @@ class Refresh:
     ) -> Flow[Outcome | None]:
         """Nothing that can raise stands between the answer and the commit."""
         rules = replace(self.policy.rules, jitter=self.chance.random())
-        sent_at = reading.time(reply.started)
+        sent_at = reading.earliest(reply.started)
         learned = self._learned(reading, pair)
         columns = new_columns(pair, answer, prepared, sent_at=sent_at, rules=rules, learned=learned)
         swap = swaps.saved(pair, columns)
@@ -200,8 +202,12 @@ class Refresh:
         yield from self._announce(pair, reason, code, event_id)
 
     def _announce(self, pair: Pair, reason: str, code: str, event_id: UUID) -> Flow[None]:
-        yield steps.Announce(pair=pair, failed=True, reason=reason, code=code, event_id=event_id)
-        yield steps.Change(pair, swaps.announced(pair, event_id))
+        """Where a receiver that must not fail has failed, the next caller announces it again."""
+        told = yield steps.Announce(
+            pair=pair, failed=True, reason=reason, code=code, event_id=event_id
+        )
+        if told:
+            yield steps.Change(pair, swaps.announced(pair, event_id))
 
     # Words
 

@@ -121,7 +121,8 @@ class Committed:
 
 @dataclass(frozen=True, kw_only=True)
 class Announce:
-    """Send the signal: of a refusal, or of a refresh."""
+    """Send the signal: of a refusal, or of a refresh. Sent back: whether all was done that must
+    be."""
 
     pair: Pair
     failed: bool

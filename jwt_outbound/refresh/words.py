@@ -101,3 +101,12 @@ def has_run_out(pair: Pair, now: int) -> bool:
     if pair.refresh_expires_at is None or not pair.refresh_sealed:
         return False
     return now > run_out_at(pair.refresh_expires_at, pair.refresh_lifetime)
+
+
+def may_send(start_by: int, monotonic: int) -> bool:
+    """Whether a request that begins now ends within its lease; else nothing may be sent.
+
+    A holder that was paused finds out here, right before the first byte: by then another may
+    have taken over.
+    """
+    return monotonic <= start_by

@@ -25,7 +25,7 @@ from jwt_outbound.exceptions import (
     TemporarilyUnavailable,
     TokenPairNotFound,
 )
-from jwt_outbound.explanation import pair_in_words, plan_in_words, read_pair
+from jwt_outbound.explanation import Plan, pair_in_words, plan_of, read_pair
 from jwt_outbound.origins import ensure_own
 from jwt_outbound.refresh import flights
 from jwt_outbound.rows import Reading
@@ -73,13 +73,13 @@ class Command(BaseCommand):
         try:
             service = get_service(options["service"])
             user = named_user(options["user"])
-            self._call(service, user, **options)
+            self._call(service, user, options)
         except JWTOutboundError as error:
             raise CommandError(f"{error} {cure_of(error)}".strip()) from None
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from None
 
-    def _call(self, service: Service, user: Any, **options: Any) -> None:
+    def _call(self, service: Service, user: Any, options: dict[str, Any]) -> None:
         url = service.url(options["path"])
         ensure_own(url, service.own_urls, service.name)
         ensure_active(user, user.pk, service.name)
@@ -87,23 +87,24 @@ class Command(BaseCommand):
         self._say("user", f"{user.get_username()} (primary key {user.pk})")
         self._say("pair", pair_in_words(before))
         self._say("request", f"{options['method']} {url}")
-        plan = plan_in_words(before, service, user)
+        plan = plan_of(before, service, user)
         if options["dry_run"]:
-            self._say("refresh", plan)
+            self._say("refresh", f"{'yes' if plan.refreshes else 'no'} ({plan.why})")
             self._say("answer", "none: this is a dry run, nothing was sent")
             return
         started = monotonic()
-        response = send(service, user, url, **options)
+        response = send(service, user, url, options)
         seconds = monotonic() - started
         self._say("refresh", self._refreshed(before, read_pair(service, user), plan))
         self._show(response, seconds, full=options["full"])
 
-    def _refreshed(self, before: Reading, after: Reading, plan: str) -> str:
+    def _refreshed(self, before: Reading, after: Reading, plan: Plan) -> str:
         old = before.pair.generation if before.pair else None
         new = after.pair.generation if after.pair else None
         if old == new:
-            return f"no ({plan})"
-        return f"yes, generation {'none' if old is None else old} -> {new} ({plan})"
+            return f"no ({plan.why})"
+        why = plan.why if plan.refreshes else f"{plan.why}, but was refused or replaced meanwhile"
+        return f"yes, generation {'none' if old is None else old} -> {new} ({why})"
 
     def _show(self, response: requests.Response, seconds: float, *, full: bool) -> None:
         text = printable(without_tokens(response))
@@ -124,7 +125,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{label + ':':<9}{text}")
 
 
-def send(service: Service, user: Any, url: str, **options: Any) -> requests.Response:
+def send(service: Service, user: Any, url: str, options: dict[str, Any]) -> requests.Response:
     """The answer. A refresh ahead that the call has begun is waited for, to be told of."""
     try:
         with ServiceClient(service.name, user) as client:

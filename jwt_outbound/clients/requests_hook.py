@@ -1,0 +1,83 @@
+"""The second line in `requests`: a hook that sees each response, redirects included."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urljoin
+
+import requests
+from requests.cookies import extract_cookies_to_jar
+from requests.utils import rewind_body
+
+from jwt_outbound.clients.second_line import SecondLine
+from jwt_outbound.grants import Grant
+from jwt_outbound.tokens import note_unhelped
+
+
+class ResponseHook:
+    """Belongs to one request and its redirects; resends once at most."""
+
+    def __init__(self, line: SecondLine, renew: Callable[[Grant], Grant]) -> None:
+        self._line = line
+        self._renew = renew
+
+    def __call__(self, response: requests.Response, **sending: Any) -> requests.Response:
+        """The response, or that of the one resend."""
+        if response.is_redirect:
+            self._keep_at_home(response)
+        if response.status_code != 401 or not self._is_ours_to_answer(response):
+            return response
+        if not _is_replayable(response.request):
+            return response
+        if not self._line.take(self._try_to_renew(response)):
+            return response
+        again = self._resend(response, sending)
+        if again.status_code == 401:
+            note_unhelped(self._line.grant)
+        return again
+
+    def _is_ours_to_answer(self, response: requests.Response) -> bool:
+        request = response.request
+        return self._line.begin(request.url or "", request.headers, response.headers)
+
+    def _try_to_renew(self, response: requests.Response) -> Grant:
+        try:
+            return self._renew(self._line.grant)
+        except BaseException:
+            response.close()
+            raise
+
+    def _keep_at_home(self, response: requests.Response) -> None:
+        """A redirect that leaves the service loses the token, on anybody's Session.
+
+        `requests` drops it for another host, but not from http to https on the same one.
+        """
+        request = response.request
+        target = urljoin(response.url, response.headers.get("location", ""))
+        if self._line.is_ours(request.url or "", request.headers) and not self._line.is_home(
+            target
+        ):
+            del request.headers["Authorization"]
+
+    def _resend(self, response: requests.Response, sending: dict[str, Any]) -> requests.Response:
+        """As `requests`' own digest authentication does it."""
+        _ = response.content
+        response.close()
+        request = response.request.copy()
+        if request._body_position is not None:  # type: ignore[attr-defined]
+            rewind_body(request)
+        jar = request._cookies  # type: ignore[attr-defined]
+        extract_cookies_to_jar(jar, response.request, response.raw)  # type: ignore[no-untyped-call]
+        request.headers.pop("Cookie", None)
+        request.prepare_cookies(jar)
+        self._line.sign(request.headers)
+        again: requests.Response = response.connection.send(request, **sending)
+        again.history.append(response)
+        again.request = request
+        return again
+
+
+def _is_replayable(request: requests.PreparedRequest) -> bool:
+    """Whether the body can be sent again: text, bytes, none, or a file that can be rewound."""
+    if request.body is None or isinstance(request.body, str | bytes):
+        return True
+    return isinstance(request._body_position, int)
