@@ -104,7 +104,10 @@ class OAuth2Issuer(HTTPIssuer):
                 if problem.passes:
                     return Answer.unavailable(ambiguous=False, code=problem.code)
                 return Answer.misconfigured(problem.code)
-        headers, proof = self._prove(url)
+        try:
+            headers, proof = self._prove(url)
+        except (jwt.PyJWTError, ValueError, TypeError):
+            return Answer.misconfigured("client_key_unusable")
         fields = {name: value for name, value in {**body, **proof}.items() if value}
         left = max(0.0, ends_at - time.monotonic())
         return self._post(url, seconds=left, headers=headers, data=fields)
