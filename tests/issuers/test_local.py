@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import transaction
 from django.test import override_settings
 from rest_framework_simplejwt.tokens import RefreshToken
 
@@ -48,16 +47,6 @@ def test_it_refreshes(user: User) -> None:
     second = fetch_valid_access_token("sibling", user)
     assert claims(second)["jti"] != claims(first)["jti"]
     assert TokenPair.objects.get(user_id=user.pk).generation == 2
-
-
-def test_a_rollback_of_the_caller_loses_nothing(user: User) -> None:
-    fetch_valid_access_token("sibling", user)
-    expire(user)
-    token = fetch_valid_access_token("sibling", user)
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
-        assert fetch_valid_access_token("sibling", user) == token
-        raise ZeroDivisionError
-    assert fetch_valid_access_token("sibling", user) == token
 
 
 def test_a_deactivated_user_is_refused(user: User) -> None:
