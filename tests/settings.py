@@ -38,7 +38,8 @@ def _database(name: str) -> dict[str, Any]:
             "transaction_mode": "IMMEDIATE",
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         },
-        "TEST": {"NAME": VAR / f"test-{name}.sqlite3"},
+        # Two runs at once do not share a file.
+        "TEST": {"NAME": VAR / f"test-{name}-{os.getpid()}.sqlite3"},
     }
 
 
