@@ -37,7 +37,8 @@ class Service:
     base_url: str = ""
     issuer: Any = None
     """A dotted path, a class or an instance."""
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """The issuer's arguments, a client's secret among them: no traceback shows them."""
     auth_scheme: str = "Bearer"
     allow_http: bool = False
     allowed_origins: tuple[str, ...] = ()
@@ -58,6 +59,8 @@ class Service:
     default_lifetime: float | None = None
     """For access tokens that are no JWT, from an issuer that sends no `expires_in`."""
     on_refusal: Literal["logout", "reconnect"] = "logout"
+    refusals_per_minute: int | None = 30
+    """More of them raise the alarm; None turns it off."""
     connect_url: str | None = None
     login: bool = False
     link_existing: bool = False
@@ -92,7 +95,7 @@ class Settings:
     """The whole dict. Keys of a service may also stand beside SERVICES, for all of them."""
 
     services: Mapping[str, Service] = field(default_factory=dict)
-    encryption_keys: tuple[str, ...] | str = ()
+    encryption_keys: tuple[str, ...] | str = field(default=(), repr=False)
     """Newest first, or the dotted path of a function that returns them."""
     database: str = "default"
     flight_threads: int = 8

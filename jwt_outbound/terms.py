@@ -18,7 +18,7 @@ LONGEST = 100 * 366 * 86_400 * SECOND
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """The time columns of a pair."""
+    """The time columns of a pair, and whose token it is by its own words."""
 
     expires_at: int | None
     lifetime: int | None
@@ -28,6 +28,8 @@ class Terms:
     refresh_lifetime: int | None
     skew: int | None = None
     """The issuer's clock less ours, as measured at this refresh."""
+    sub: str = ""
+    jti: str = ""
 
     def columns(self) -> dict[str, Any]:
         """As the columns of the row; a skew that was not measured leaves the last one."""
@@ -76,6 +78,8 @@ def of_stored(access: str, refresh: str, expires_in: float | None, now: int, rul
         young_until=issued + young_for(lifetime) if issued else 0,
         refresh_expires_at=min(refresh_ends, default=None),
         refresh_lifetime=refresh_life,
+        sub=claims.subject,
+        jti=claims.token_id,
     )
 
 
@@ -124,6 +128,8 @@ def of_issued(
         refresh_expires_at=refresh_expires_at,
         refresh_lifetime=refresh_lifetime,
         skew=None if issuer_now is None else _at(issuer_now) - sent_at,
+        sub=claims.subject,
+        jti=claims.token_id,
     )
 
 

@@ -16,11 +16,11 @@ from django.utils.functional import lazystr
 from hypothesis import given
 from hypothesis import strategies as st
 
-import jwt_outbound
+from jwt_outbound import checks as checks_package
 from jwt_outbound.checks import check_settings
 from jwt_outbound.checks.encryption import MAKES_ONE
-from jwt_outbound.ciphers import decode_key
 from jwt_outbound.conf import GLOBAL_KEYS, SERVICE_KEYS, get_settings
+from jwt_outbound.encryption_keys import decode_key
 from jwt_outbound.issuers import Answer, CallableIssuer, Issuer, SimpleJWTIssuer
 from jwt_outbound.middleware import OutboundMiddleware
 from jwt_outbound.routers import TokenRouter
@@ -182,6 +182,7 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
     ],
     "E010": [
         (app(ENCRYPTION_KEYS=KEY), "must be a list"),
+        (app(ENCRYPTION_KEYS="no.such.function"), "dotted path of a function"),
         (app(ENCRYPTION_KEYS=["sesame"]), "[0]"),
         (app(ENCRYPTION_KEYS=[KEY, KEY[:-4]]), "[1]"),
         (app(ENCRYPTION_KEYS=[""]), "[0]"),
@@ -238,18 +239,18 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
     "E021": [
         (one(ISSUER=SimpleJWTIssuer, OPTIONS={"refresh_url": "/token/refresh/"}), "refresh_url")
     ],
-    "E022": [
+    "E034": [
         (app(REFRESH_AHEAD_RUNNER="celery"), "'thread'"),
         (app(REFRESH_AHEAD_RUNNER=None), "'off'"),
         (app(REFRESH_AHEAD_RUNNER=[]), "'off'"),
     ],
-    "E023": [
+    "E035": [
         (app(DATABASE="elsewhere"), "There are: 'default', 'tokens'"),
         (app(DATABASE=None), "DATABASES"),
         (app(DATABASE=["default"]), "DATABASES"),
     ],
-    "E024": [(app(DATABASE="tokens"), "migrate --database=tokens")],
-    "E029": [(one(CONNECT_URL=5), "a URL"), (one(CONNECT_URL=""), "a URL")],
+    "E036": [(app(DATABASE="tokens"), "migrate --database=tokens")],
+    "E041": [(one(CONNECT_URL=5), "a URL"), (one(CONNECT_URL=""), "a URL")],
     "E030": [
         (one(ALLOW_HTTP="True"), "True or False"),
         (one(LOGIN=1), "LOGIN"),
@@ -312,6 +313,7 @@ FINE: list[Any] = [
     one(BASE_URL="http://[::1]:8001"),
     one(BASE_URL="http://localhost/"),
     app(ENCRYPTION_KEYS=None),
+    app(ENCRYPTION_KEYS="tests.test_checks.refresh"),
     app(ENCRYPTION_KEYS=(KEY.encode(),)),
     app(FLIGHT_CONTEXT="contextlib.nullcontext"),
     app(REFRESH_AHEAD_RUNNER="off"),
@@ -360,7 +362,7 @@ def test_an_alias_with_a_router_is_fine(router: Any) -> None:
 
 @pytest.mark.parametrize("router", ["contextlib.nullcontext", object()])
 def test_another_router_is_not_enough(router: Any) -> None:
-    assert ids(app(DATABASE="tokens"), DATABASE_ROUTERS=[router]) == ["E024"]
+    assert ids(app(DATABASE="tokens"), DATABASE_ROUTERS=[router]) == ["E036"]
 
 
 class Aliases:
@@ -384,14 +386,14 @@ def aliases(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Aliases:
 @pytest.mark.parametrize("name", ["site.sqlite3", Path("site.sqlite3"), "file:site.sqlite3?x=y"])
 def test_sqlite_shared_with_atomic_requests(aliases: Aliases, name: Any) -> None:
     aliases.add("default", name, ATOMIC_REQUESTS=True)
-    assert ids(one()) == ["E025"]
+    assert ids(one()) == ["E037"]
 
 
 def test_sqlite_shared_under_another_alias(aliases: Aliases) -> None:
     aliases.add("default", Path.cwd() / "site.sqlite3")
     aliases.add("again", "./site.sqlite3", ATOMIC_REQUESTS=True)
     [message] = check(one())
-    assert message.id == "jwt_outbound.E025"
+    assert message.id == "jwt_outbound.E037"
     assert "'again'" in message.msg
     assert "TokenRouter" in str(message.hint)
 
@@ -425,7 +427,7 @@ def test_atomic_requests_without_services(aliases: Aliases) -> None:
 
 def test_a_file_name_that_can_be_none(aliases: Aliases) -> None:
     aliases.add("default", "nul\0.sqlite3", ATOMIC_REQUESTS=True)
-    assert ids(one()) == ["E025"]
+    assert ids(one()) == ["E037"]
 
 
 @pytest.mark.parametrize(
@@ -433,12 +435,12 @@ def test_a_file_name_that_can_be_none(aliases: Aliases) -> None:
     [
         ([SESSIONS, AUTHENTICATION, OURS], []),
         ([SESSIONS, AUTHENTICATION, f"{__name__}.OwnMiddleware"], []),
-        ([SESSIONS, AUTHENTICATION], ["E026"]),
-        ([], ["E026"]),
-        ([SESSIONS, OURS, AUTHENTICATION], ["E027"]),
-        ([OURS, SESSIONS, AUTHENTICATION], ["E027", "E027"]),
-        ([f"{__name__}.OwnMiddleware", SESSIONS, AUTHENTICATION], ["E027", "E027"]),
-        ([OURS], ["E027", "E027"]),
+        ([SESSIONS, AUTHENTICATION], ["E038"]),
+        ([], ["E038"]),
+        ([SESSIONS, OURS, AUTHENTICATION], ["E039"]),
+        ([OURS, SESSIONS, AUTHENTICATION], ["E039", "E039"]),
+        ([f"{__name__}.OwnMiddleware", SESSIONS, AUTHENTICATION], ["E039", "E039"]),
+        ([OURS], ["E039", "E039"]),
         ([SESSIONS, AUTHENTICATION, "no.such.Middleware", OURS], []),
     ],
 )
@@ -464,7 +466,7 @@ PASSWORDS: dict[str, Any] = {
 
 def test_more_than_one_login() -> None:
     login = {**PASSWORDS, "LOGIN": True}
-    assert ids({"SERVICES": {"one": login, "two": login}}) == ["E028"]
+    assert ids({"SERVICES": {"one": login, "two": login}}) == ["E040"]
     assert ids({"SERVICES": {"one": login, "two": PASSWORDS}}) == []
 
 
@@ -486,18 +488,19 @@ def test_a_login_service_that_takes_no_passwords() -> None:
     assert ids(one(LOGIN=True)) == ["E033"]
 
 
-TESTED_ELSEWHERE_HERE = {"E025", "E026", "E027", "E028", "E033"}
+ID = re.compile(r"jwt_outbound\.([EW]\d+)")
+TESTED_APART = {"E037", "E038", "E039", "E040", "E033"}
 
 
-def test_every_id_has_a_test_here() -> None:
-    package = Path(jwt_outbound.__file__).parent
-    files = [*package.glob("checks/*.py"), *package.glob("issuers/*.py")]
-    used = {
-        number
-        for file in files
-        for number in re.findall(r"jwt_outbound\.([EW]\d+)", file.read_text())
-    }
-    assert used == WRONG.keys() | TESTED_ELSEWHERE_HERE
+def test_every_id_has_a_test_here_and_no_two_rules_share_one() -> None:
+    package = Path(checks_package.__file__).parent
+    used = [number for file in package.glob("*.py") for number in ID.findall(file.read_text())]
+    assert used
+    assert set(used) <= WRONG.keys() | TESTED_APART
+    issuers = [
+        f for file in package.parent.glob("issuers/*.py") for f in ID.findall(file.read_text())
+    ]
+    assert len(set(used + issuers)) == len(used + issuers)
 
 
 def test_nothing_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:

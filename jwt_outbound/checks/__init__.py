@@ -2,6 +2,7 @@
 
 Nothing in here asks a network or a database, raises for anything that the settings may hold, or
 shows a value that could be a key or a password. A project without `JWT_OUTBOUND` hears nothing.
+The ids E020 to E029 belong to the issuers' own `check()`.
 """
 
 from collections.abc import Callable, Iterable

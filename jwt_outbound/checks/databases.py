@@ -20,7 +20,7 @@ def check_alias(given: Given) -> Iterator[CheckMessage]:
         yield Error(
             "JWT_OUTBOUND['DATABASE'] is not one of the DATABASES.",
             hint=f"There are: {', '.join(map(repr, settings.DATABASES))}.",
-            id="jwt_outbound.E023",
+            id="jwt_outbound.E035",
         )
 
 
@@ -31,7 +31,7 @@ def check_router(given: Given) -> Iterator[CheckMessage]:
     yield Error(
         f"JWT_OUTBOUND['DATABASE'] is {alias!r}, but no router sends the token tables there.",
         hint=f'Add "{ROUTER}" to DATABASE_ROUTERS, and run migrate --database={alias}.',
-        id="jwt_outbound.E024",
+        id="jwt_outbound.E036",
     )
 
 
@@ -53,7 +53,7 @@ def check_shared_file(given: Given) -> Iterator[CheckMessage]:
             hint="Give them a file of their own: an alias in DATABASES, named in "
             f"JWT_OUTBOUND['DATABASE'], and \"{ROUTER}\" in DATABASE_ROUTERS. Or turn "
             "ATOMIC_REQUESTS off.",
-            id="jwt_outbound.E025",
+            id="jwt_outbound.E037",
         )
 
 

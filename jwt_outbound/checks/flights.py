@@ -47,7 +47,7 @@ def check_runner(given: Given) -> Iterator[CheckMessage]:
             "path of a function that can be imported.",
             hint="'thread' (the default) refreshes in this process; 'off' leaves it to the "
             "first call after expiry.",
-            id="jwt_outbound.E022",
+            id="jwt_outbound.E034",
         )
 
 

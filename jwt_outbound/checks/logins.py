@@ -30,7 +30,7 @@ def check_one_login(given: Given) -> Iterator[CheckMessage]:
         yield Error(
             f'More than one service says "LOGIN": True: {", ".join(map(repr, marked))}.',
             hint="Users log in at one service; leave the mark at that one.",
-            id="jwt_outbound.E028",
+            id="jwt_outbound.E040",
         )
 
 
@@ -43,7 +43,7 @@ def check_connect_url(given: Given) -> Iterator[CheckMessage]:
                 f"{entry.where} must be a URL as text.",
                 hint="Where a user is sent to connect their account; None means the app's own "
                 'page, where its URLs are included, as in "/accounts/connect/".',
-                id="jwt_outbound.E029",
+                id="jwt_outbound.E041",
             )
 
 

@@ -22,7 +22,7 @@ def check_presence(given: Given) -> Iterator[CheckMessage]:
             "OutboundMiddleware, which does it, is not in MIDDLEWARE.",
             hint=f'Add "{OURS}" after AuthenticationMiddleware. Where there are no sessions to '
             'end, say "ON_REFUSAL": "reconnect".',
-            id="jwt_outbound.E026",
+            id="jwt_outbound.E038",
         )
 
 
@@ -37,7 +37,7 @@ def check_order(given: Given) -> Iterator[CheckMessage]:
             yield Error(
                 f"OutboundMiddleware needs {path.rpartition('.')[2]}, which {fault}.",
                 hint=f'Put "{path}" before "{OURS}" in MIDDLEWARE.',
-                id="jwt_outbound.E027",
+                id="jwt_outbound.E039",
             )
 
 

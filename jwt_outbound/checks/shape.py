@@ -113,4 +113,25 @@ def check_options(given: Given) -> Iterator[CheckMessage]:
             )
 
 
-RULES = (check_dict, check_services, check_keys, check_switches, check_scheme, check_options)
+def check_alarm(given: Given) -> Iterator[CheckMessage]:
+    for entry in given.entries("REFUSALS_PER_MINUTE"):
+        value = entry.value
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, int) or value < 0
+        ):
+            yield Error(
+                f"{entry.where} must be a whole number of refusals, or None.",
+                hint="More refusals than that in a minute raise the alarm; None turns it off.",
+                id="jwt_outbound.E043",
+            )
+
+
+RULES = (
+    check_dict,
+    check_services,
+    check_keys,
+    check_switches,
+    check_scheme,
+    check_options,
+    check_alarm,
+)

@@ -175,7 +175,9 @@ def named_user(text: str) -> Any:
             user = None
     if user is None:
         raise CommandError(
-            f"There is no user with the {users.USERNAME_FIELD} or the primary key {text!r}."
+            f"There is no user with the {users.USERNAME_FIELD} or the primary key {text!r}. "
+            "Names count exactly as they are written, and who logs in by TokenObtainBackend is "
+            "made at the first login: let them log in once."
         )
     return user
 
