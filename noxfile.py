@@ -16,7 +16,7 @@ TWO_AT_ONCE = ("-n", "2", "--dist", "loadfile")
 LEGS = {"3.11": OLDEST_DJANGO, "3.12": "6.0", "3.13": "6.1"}  # Python: Django
 
 nox.needs_version = ">=2024.4.15"
-nox.options.sessions = ["tests", "wheel"]
+nox.options.sessions = ["tests", "clients", "wheel"]
 nox.options.default_venv_backend = "virtualenv"  # with pip inside, which uv's has not
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
@@ -42,6 +42,23 @@ def tests(session: nox.Session) -> None:
         "-m",
         "pytest",
         *(session.posargs or TWO_AT_ONCE),
+        env={"JWT_OUTBOUND_TEST_DATABASES": "sqlite", "JWT_OUTBOUND_TEST_DB": "sqlite"},
+    )
+
+
+@nox.session
+@nox.parametrize("libraries", ["httpx", "httpx2", "both"])
+def clients(session: nox.Session, libraries: str) -> None:
+    """The clients with one of the two HTTP libraries, with the other, and with both at once."""
+    session.install("-r", "requirements.txt", "-e", ".[httpx,httpx2]")
+    absent = {"httpx": "httpx2", "httpx2": "httpx"}.get(libraries)
+    if absent:
+        session.run("python", "-m", "pip", "uninstall", "--quiet", "--yes", absent)
+    session.run(
+        "python",
+        "-m",
+        "pytest",
+        *(session.posargs or (*TWO_AT_ONCE, "tests/clients", "tests/test_howto.py")),
         env={"JWT_OUTBOUND_TEST_DATABASES": "sqlite", "JWT_OUTBOUND_TEST_DB": "sqlite"},
     )
 

@@ -28,7 +28,7 @@ def watch(request: Any, service: Service) -> None:
         if theirs is not None:
             theirs(event, info)
 
-    request.extensions["trace"] = trace
+    request.extensions = {**request.extensions, "trace": trace}
 
 
 def async_watch(request: Any, service: Service) -> None:
@@ -42,7 +42,7 @@ def async_watch(request: Any, service: Service) -> None:
         if theirs is not None:
             await theirs(event, info)
 
-    request.extensions["trace"] = trace
+    request.extensions = {**request.extensions, "trace": trace}
 
 
 def _may_be_upgraded(request: Any, service: Service) -> bool:

@@ -1,10 +1,10 @@
 """The `requests` client: a Session for one service and user, and the auth that it is made of."""
 
 import os
+from functools import cache
 from typing import Any
 
 import requests
-from django.views.decorators.debug import sensitive_variables
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
@@ -12,7 +12,7 @@ from jwt_outbound.clients.holder import TokenHolder
 from jwt_outbound.clients.requests_hook import ResponseHook
 from jwt_outbound.clients.second_line import SecondLine
 from jwt_outbound.conf import Service, get_service
-from jwt_outbound.faults import clear_frames_of
+from jwt_outbound.faults import clear_frames_of, discreet
 from jwt_outbound.grants import Grant
 from jwt_outbound.origins import ensure_own, is_own
 from jwt_outbound.tokens import fetch_valid_access_token
@@ -85,7 +85,7 @@ class ServiceClient(requests.Session):
             clear_frames_of(error)
             raise
 
-    @sensitive_variables()
+    @discreet
     def fetch_valid_access_token(self, min_validity: float = 0) -> str:
         """The user's access token, good for `min_validity` more seconds."""
         if not min_validity:
@@ -112,11 +112,25 @@ class ServiceClient(requests.Session):
         return type(self), (self._service, user_id_of(self._user, self._service))
 
 
+class _Adapter(HTTPAdapter):
+    """Its connections do not print what they send, whatever `http.client`'s debug level is."""
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        pool.ConnectionCls = _quiet(pool.ConnectionCls)
+        return pool
+
+
+@cache
+def _quiet(kind: type[Any]) -> type[Any]:
+    return kind if "debuglevel" in vars(kind) else type("_Quiet", (kind,), {"debuglevel": 0})
+
+
 def _shared_adapter(scheme: str) -> HTTPAdapter:
     """One for all clients of this process: connections are kept, and nobody's cookies."""
     adapter = _adapters.get(scheme)
     if adapter is None:
-        adapter = _adapters.setdefault(scheme, HTTPAdapter(pool_connections=32, pool_maxsize=64))
+        adapter = _adapters.setdefault(scheme, _Adapter(pool_connections=32, pool_maxsize=64))
     return adapter
 
 

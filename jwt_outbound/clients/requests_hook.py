@@ -22,8 +22,7 @@ class ResponseHook:
 
     def __call__(self, response: requests.Response, **sending: Any) -> requests.Response:
         """The response, or that of the one resend."""
-        if response.is_redirect:
-            self._keep_at_home(response)
+        self._keep_at_home(response, response.request)
         if response.status_code != 401 or not self._is_ours_to_answer(response):
             return response
         if not _is_replayable(response.request):
@@ -31,6 +30,7 @@ class ResponseHook:
         if not self._line.take(self._try_to_renew(response)):
             return response
         again = self._resend(response, sending)
+        self._keep_at_home(again, response.request)
         if again.status_code == 401:
             note_unhelped(self._line.grant)
         return again
@@ -46,22 +46,25 @@ class ResponseHook:
             response.close()
             raise
 
-    def _keep_at_home(self, response: requests.Response) -> None:
+    def _keep_at_home(
+        self, response: requests.Response, followed: requests.PreparedRequest
+    ) -> None:
         """A redirect that leaves the service loses the token, on anybody's Session.
 
         `requests` drops it for another host, but not from http to https on the same one.
+        `followed`: the request of which it sends a copy along the redirect.
         """
-        request = response.request
-        target = urljoin(response.url, response.headers.get("location", ""))
-        if self._line.is_ours(request.url or "", request.headers) and not self._line.is_home(
-            target
-        ):
-            del request.headers["Authorization"]
+        if not response.is_redirect or not self._line.is_ours(followed.url or "", followed.headers):
+            return
+        if not self._line.is_home(urljoin(response.url, response.headers["location"])):
+            del followed.headers["Authorization"]
 
     def _resend(self, response: requests.Response, sending: dict[str, Any]) -> requests.Response:
         """As `requests`' own digest authentication does it."""
         _ = response.content
         response.close()
+        # A redirect is followed with a copy of the first request, not of the one resent.
+        self._line.sign(response.request.headers)
         request = response.request.copy()
         if request._body_position is not None:  # type: ignore[attr-defined]
             rewind_body(request)
@@ -69,7 +72,6 @@ class ResponseHook:
         extract_cookies_to_jar(jar, response.request, response.raw)  # type: ignore[no-untyped-call]
         request.headers.pop("Cookie", None)
         request.prepare_cookies(jar)
-        self._line.sign(request.headers)
         again: requests.Response = response.connection.send(request, **sending)
         again.history.append(response)
         again.request = request

@@ -6,6 +6,7 @@ from collections.abc import Mapping, MutableMapping
 from jwt_outbound.conf import Service
 from jwt_outbound.grants import Grant
 from jwt_outbound.origins import is_own
+from jwt_outbound.secret import Header
 
 logger = logging.getLogger("jwt_outbound")
 
@@ -51,8 +52,8 @@ class SecondLine:
         refused, self.grant = self.grant, renewed
         return renewed.generation != refused.generation
 
-    def _header(self) -> str:
-        return f"{self._service.auth_scheme} {self.grant.access.reveal()}"
+    def _header(self) -> Header:
+        return Header(f"{self._service.auth_scheme} {self.grant.access.reveal()}")
 
     def _compare_schemes(self, challenge: str) -> None:
         """An API that asks for another scheme refuses every token: say so once."""
