@@ -17,6 +17,9 @@ from tests.issuer_server import StrictIssuer, serve
 Configure = Callable[..., None]
 Heard = list[tuple[str, dict[str, Any]]]
 
+# Of the 300 seconds of a token: due for a refresh ahead; not sent any more; past its real end.
+STALE_AFTER, EXPIRED_AFTER, OVER_AFTER = 255, 280, 301
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call() -> Iterator[Any]:
