@@ -7,14 +7,14 @@ import random
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connections, transaction
 from django.views.decorators.debug import sensitive_variables
 
 from jwt_outbound import seen, swaps
 from jwt_outbound.ciphers import ACCESS, REFRESH, sealer
 from jwt_outbound.conf import Service, get_service, issuer_of, micro
 from jwt_outbound.exceptions import IssuerUnavailable, TokenPairUnreadable
-from jwt_outbound.faults import describe
+from jwt_outbound.faults import describe, discreet
 from jwt_outbound.querysets import (
     AliasedManager,
     TokenPairEventQuerySet,
@@ -39,7 +39,7 @@ LONGEST_TOKEN: Final = 64 * 1024
 class TokenPairManager(AliasedManager.from_queryset(TokenPairQuerySet)):  # type: ignore[misc]
     """`TokenPair.objects`. Everything here runs in the caller's own transaction."""
 
-    @sensitive_variables()
+    @discreet
     def store(
         self,
         *,
@@ -65,7 +65,7 @@ class TokenPairManager(AliasedManager.from_queryset(TokenPairQuerySet)):  # type
         terms = of_stored(access, refresh, expires_in, now, rules_of(configured))
         return self._put(configured, user_id, access, refresh, terms, now)
 
-    @sensitive_variables()
+    @discreet
     def store_answer(
         self, *, user: Any, service: str, answer: Answer, sent_at: int | None = None
     ) -> TokenPair:
@@ -87,7 +87,7 @@ class TokenPairManager(AliasedManager.from_queryset(TokenPairQuerySet)):  # type
         )
         return self._put(configured, user_id_of(user, service), access, refresh, terms, now)
 
-    @sensitive_variables()
+    @discreet
     def obtain(self, *, user: Any, service: str, username: str, password: str) -> TokenPair:
         """Logs in at the issuer with the user's name and password there, and stores the pair.
 
@@ -101,22 +101,23 @@ class TokenPairManager(AliasedManager.from_queryset(TokenPairQuerySet)):  # type
         answer.ensure_granted(service=service, user_id=user_id)
         return self.store_answer(user=user_id, service=service, answer=answer, sent_at=sent_at)
 
+    @discreet
     def revoke(self, *, user: Any, service: str) -> bool:
         """Ends the pair here and revokes its refresh token at the issuer (RFC 7009).
 
         False if there was none. Our side ends first, and in any case: if the issuer can't be
         told, its `TemporarilyUnavailable` is raised, and the pair is gone here all the same.
-        Inside a transaction the issuer is told when that commits.
+        Inside a transaction the issuer is told when that commits; a failure is then logged.
         """
         configured = get_service(service)
         pair = self._end(user_id_of(user, service), service)
         if pair is None:
             return False
         tell = partial(self._tell_issuer, configured, pair)
-        if only_a_test_case(alias()):
+        if only_a_test_case(alias()) or not connections[alias()].in_atomic_block:
             tell()
         else:
-            transaction.on_commit(tell, using=alias())
+            transaction.on_commit(tell, using=alias(), robust=True)
         return True
 
     def _end(self, user_id: Any, service: str) -> Pair | None:
