@@ -26,6 +26,7 @@ from django.db.models import Model
 from django.test import override_settings
 
 from jwt_outbound import clock, seen
+from jwt_outbound.claims import read_claims
 from jwt_outbound.conf import micro
 from jwt_outbound.issuers import Answer, Issuer, SimpleJWTIssuer
 from jwt_outbound.issuers.answers import read_answer
@@ -148,7 +149,7 @@ class FakeIssuer(Issuer):
             if self._failures:
                 return read_answer(*self._failures.pop(0), SimpleJWTIssuer.profile)
             family = self._families.get(refresh_token)
-            if family is None or family.revoked or family.user_id in self._refused:
+            if family is None or self._is_over(family, refresh_token):
                 return Answer.refused("token_not_valid", status=401)
             if family.current != refresh_token:
                 family.revoked = True
@@ -170,6 +171,10 @@ class FakeIssuer(Issuer):
                 self._families[refresh_token].revoked = True
         return Answer.granted("")
 
+    def _is_over(self, family: _Family, refresh_token: str) -> bool:
+        ended = family.revoked or family.user_id in self._refused
+        return ended or (read_claims(refresh_token).exp or 0.0) <= _now()
+
     def _make(self, family: _Family, keep: str | None = None) -> tuple[str, str]:
         number = next(self._numbers)
         access = self._token("access", family, number, self.lifetime)
@@ -180,6 +185,11 @@ class FakeIssuer(Issuer):
         return access, refresh
 
     def _token(self, kind: str, family: _Family, number: int, lifetime: float) -> str:
-        now = time.time() + clock.shift() / clock.SECOND
+        now = _now()
         claims = {"token_type": kind, "user_id": family.user_id, "jti": f"{kind}-{number}"}
         return jwt.encode({**claims, "iat": now, "exp": now + lifetime}, _KEY, algorithm="HS256")
+
+
+def _now() -> float:
+    """The issuer's clock, in seconds since 1970 UTC: `shift_clock` moves it too."""
+    return time.time() + clock.shift() / clock.SECOND

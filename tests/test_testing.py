@@ -200,3 +200,12 @@ class TestPasswords:
 def test_drain_waits_for_nothing_when_there_is_nothing() -> None:
     assert drain()
     assert drain(0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_refresh_token_whose_own_life_is_over_is_refused(user: User) -> None:
+    with FakeIssuer(lifetime=300, refresh_lifetime=600).serving("billing") as issuer:
+        issuer.pair_for(user)
+        with shift_clock(700), pytest.raises(RefreshTokenRefused):
+            fetch_valid_access_token("billing", user)
+        assert len(issuer.presentations) == 1
