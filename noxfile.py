@@ -13,6 +13,9 @@ HERE = Path(__file__).resolve().parent
 PACKAGE = "jwt_outbound"
 OLDEST_DJANGO = "5.2"
 TWO_AT_ONCE = ("-n", "2", "--dist", "loadfile")
+# Processes, kills and browsers do not differ from one Django to the next: `make test` has them.
+LONG = ("concurrency", "simulation", "demo", "browser", "real_issuers", "issuer_server")
+WITHOUT_LONG = tuple(f"--ignore=tests/{folder}" for folder in LONG)
 LEGS = {"3.11": OLDEST_DJANGO, "3.12": "6.0", "3.13": "6.1"}  # Python: Django
 
 nox.needs_version = ">=2024.4.15"
@@ -33,7 +36,7 @@ os.environ["PATH"] = os.pathsep.join([*pyenv_folders(), os.environ["PATH"]])
 
 @nox.session(python=list(LEGS))
 def tests(session: nox.Session) -> None:
-    """The tests on SQLite, with the Django that goes with this Python."""
+    """All but the long tests on SQLite, with the Django that goes with this Python."""
     django = LEGS[str(session.python)]
     session.install("-r", "requirements.txt", "-e", ".", f"Django=={django}.*")
     session.run("python", "-m", "django", "--version")
@@ -41,7 +44,7 @@ def tests(session: nox.Session) -> None:
         "python",
         "-m",
         "pytest",
-        *(session.posargs or TWO_AT_ONCE),
+        *(session.posargs or (*TWO_AT_ONCE, *WITHOUT_LONG)),
         env={"JWT_OUTBOUND_TEST_DATABASES": "sqlite", "JWT_OUTBOUND_TEST_DB": "sqlite"},
     )
 
