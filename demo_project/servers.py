@@ -67,10 +67,10 @@ def listen(port: int, option: str) -> socket.socket:
     except OverflowError:
         raise DemoError(f"{port} is no port: give {option} a number from 0 to 65535.") from None
     except OSError as failure:
-        reason = failure.strerror or str(failure)
+        reason = os.strerror(failure.errno) if failure.errno else str(failure)
         raise DemoError(
-            f"Cannot listen on {HOST}:{port} ({reason}): give another port with {option}, "
-            f"or 0 for a free one."
+            f"Cannot listen on {HOST}:{port}: {reason}. "
+            f"Give another port with {option}, or 0 for a free one."
         ) from None
 
 
@@ -80,7 +80,7 @@ def address_of(listening: socket.socket) -> str:
 
 def start(name: str, listening: socket.socket, environment: dict[str, str]) -> Server:
     log = Path(environment[places.DIRECTORY]) / f"{name}.log"
-    with listening, log.open("ab") as output:
+    with listening, log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "demo_project.serve", name, str(listening.fileno())],
             cwd=places.TOP,
@@ -100,7 +100,7 @@ def running(
 ) -> Iterator[tuple[Server, Server]]:
     """Portal and billing, both answering; on the way out both are ended."""
     with ExitStack() as cleanup:
-        portal_socket = cleanup.enter_context(listen(portal_port, "--port"))
+        portal_socket = cleanup.enter_context(listen(portal_port, "--port (make demo PORT=...)"))
         billing_socket = cleanup.enter_context(listen(billing_port, "--billing-port"))
         environment = (
             os.environ

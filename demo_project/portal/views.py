@@ -10,6 +10,7 @@ from django.db import transaction
 from django.http import HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.utils.text import Truncator
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 from requests import Response
 
@@ -22,6 +23,7 @@ OUTAGE_SECONDS = 20
 
 
 @require_GET
+@never_cache
 @members_only
 def home(request: MemberRequest) -> HttpResponse:
     facts = {"pair": pair_state(request.user), "history": history(request.user)}
@@ -29,6 +31,7 @@ def home(request: MemberRequest) -> HttpResponse:
 
 
 @require_GET
+@never_cache
 @members_only
 def status(request: MemberRequest) -> JsonResponse:
     """Polled by the page. It only looks: the pair runs down while it watches."""
@@ -38,8 +41,7 @@ def status(request: MemberRequest) -> JsonResponse:
             "pair": pair_state(request.user).as_dict(),
             "history": history(request.user),
             "billing": _billing_state(request),
-        },
-        headers={"Cache-Control": "no-store"},
+        }
     )
 
 

@@ -67,10 +67,14 @@ def outage(ledger: Ledger) -> str:
     # To its very end: in a cool-down the last second before it is used too.
     ledger.visitor.wait_until("over", lambda pair: pair["left"] == 0)
     ledger.issuer.down_for(60)
+    start = time.monotonic()
     waits = [_unavailable(ledger) for _ in range(3)]
+    in_one_cool_down = time.monotonic() - start < 1
     expect("the page of the user", ledger.visitor.open("/").status_code, 200)
     did = f"3 calls got 503 with Retry-After {waits[-1]}, still logged in"
-    return ledger.note(did, refreshes=1, generation=generation)
+    # On a machine too busy for three calls in a second, the cool-down may end in between.
+    at_most = 1 if in_one_cool_down else 3
+    return ledger.note(did, refreshes=1, generation=generation, at_most=at_most)
 
 
 def recovery(ledger: Ledger) -> str:

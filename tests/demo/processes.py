@@ -26,7 +26,9 @@ def environment(directory: Path) -> dict[str, str]:
     return kept | {"JWT_OUTBOUND_DEMO_DIR": str(directory)}
 
 
-def manage(directory: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+def manage(
+    directory: Path, *arguments: str, **variables: str
+) -> "subprocess.CompletedProcess[str]":
     """Run `manage.py` to its end."""
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
@@ -44,6 +46,7 @@ class Demo:
     """A demo that is up."""
 
     process: "subprocess.Popen[str]"
+    directory: Path
     greeting: str
     portal: str
     billing: str
@@ -70,7 +73,7 @@ def demo(directory: Path, *arguments: str) -> Iterator[Demo]:
         try:
             greeting = _greeting(process)
             portal, billing = re.findall(r"http://127\.0\.0\.1:\d+", greeting)
-            yield Demo(process, greeting, portal, billing)
+            yield Demo(process, directory, greeting, portal, billing)
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)

@@ -34,7 +34,7 @@ def test_every_step_says_what_was_seen(told: "subprocess.CompletedProcess[str]")
         "stampede: .+\n.+50 of 50 calls at once succeeded; 1 refresh request at the issuer",
         "rollback: .+\n.+ answered 500 .+; 200 .+; 0 refresh requests at the issuer",
         "outage: .+\n.+503 with Retry-After \\d+, still logged in; 1 refresh request",
-        "revocation: .+\n.+every session of alice ended: \"[A-Z].+\\.?\"",
+        'revocation: .+\n.+every session of alice ended: "[A-Z].+\\.?"',
     ],
 )
 def test_the_promises(told: "subprocess.CompletedProcess[str]", seen: str) -> None:
@@ -45,9 +45,7 @@ def test_no_token_is_told(told: "subprocess.CompletedProcess[str]") -> None:
     assert "eyJ" not in told.stdout + told.stderr
 
 
-def test_a_broken_promise_ends_the_walk(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_broken_promise_ends_the_walk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def kept(ledger: Ledger) -> str:
         """kept: this one holds"""
         return "seen"

@@ -13,7 +13,7 @@ from demo_project.servers import DemoError, Server, announced, running
 from demo_project.walk.steps import walk
 
 WATCH_SECONDS = 0.5
-SHORT_TOKENS = "5"
+SHORT_TOKENS = "6"
 INTERRUPTED = 128 + signal.SIGINT
 
 

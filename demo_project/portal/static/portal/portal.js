@@ -46,6 +46,7 @@ function drawGauge() {
     const left = Math.max(0, pair.left - (performance.now() - known.at) / 1000);
     const state = freshness(pair, left);
     const share = (seconds) => (pair.lifetime ? `${Math.min(100, (100 * seconds) / pair.lifetime)}%` : "0");
+    byId("gauge").classList.toggle("empty", !pair.lifetime);
     const bar = document.querySelector(".gauge .left");
     bar.style.width = share(left);
     bar.className = `left ${state}`;
@@ -59,7 +60,10 @@ function drawGauge() {
   requestAnimationFrame(drawGauge);
 }
 
+let drawn = "";
 function drawHistory(events) {
+  if (drawn === JSON.stringify(events)) return; // leaves the list where it was scrolled to
+  drawn = JSON.stringify(events);
   byId("history").replaceChildren(
     ...events.map((event) => {
       const line = element("li", undefined, event.kind);
@@ -134,7 +138,7 @@ async function show(answer) {
   if (body.code === "connect_required") return location.assign(`${page.dataset.connectUrl}?next=${page.dataset.homeUrl}`);
   const again = answer.headers.get("Retry-After");
   const what = { 500: "The view failed after its call; what it wrote was rolled back.", 503: "Temporarily unavailable; you stay logged in." };
-  const when = again ? ` Try again in ${again} s.` : "";
+  const when = again ? ` (Retry-After: ${again} s)` : "";
   drawAnswer(answer.status, (body.detail || what[answer.status] || "The portal could not do it.") + when, false, []);
 }
 
