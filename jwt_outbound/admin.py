@@ -1,26 +1,36 @@
 """The admin: pairs with their state and claims, their history, and what is known of issuers."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
+from django.db import connections
 from django.db.models import QuerySet
 from django.forms.models import BaseInlineFormSet
-from django.http import HttpRequest
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
-from jwt_outbound.ciphers import ACCESS, REFRESH
-from jwt_outbound.inspection import (
-    State,
-    facts_of,
-    moment_seen_from,
-    pair_of,
-    state_of,
-    words_for,
+from jwt_outbound import admin_pages
+from jwt_outbound.admin_actions import ActingAdmin
+from jwt_outbound.admin_columns import (
+    ALARMED,
+    ANNOUNCED,
+    COOLING,
+    DUE,
+    EXPIRES,
+    ISSUER_COOLING,
+    LEASED,
+    OBTAINED,
+    PENDING,
+    PRESENTED,
+    REFRESH_EXPIRES,
+    REFUSED,
+    REVOKED,
+    PairColumns,
+    attach_health,
 )
+from jwt_outbound.admin_filters import ExpiryFilter, OutcomeFilter, StateFilter
 from jwt_outbound.models import IssuerState, TokenPair, TokenPairEvent
 from jwt_outbound.read_only_admin import (
     OfUsersAdmin,
@@ -29,10 +39,8 @@ from jwt_outbound.read_only_admin import (
     ServiceFilter,
     UsersPage,
 )
-from jwt_outbound.rows import IssuerHealth
 
 SHOWN_EVENTS = 50
-NOTHING = "-"
 
 if TYPE_CHECKING:
     TabularInline = admin.TabularInline[Any, Any]
@@ -48,36 +56,12 @@ EVENT_COLUMNS = (
     "status",
     "ambiguous",
     "replay",
+    "takeover",
     "generation",
     "duration_ms",
     "host",
     "pid",
 )
-
-
-def _time(column: str, text: Any) -> Callable[[Any], str]:
-    """A read-only field that shows the protocol's time in `column`, and how far away it is."""
-
-    @admin.display(description=text, ordering=column)
-    def show(row: Any) -> str:
-        return moment_seen_from(row.now, getattr(row, column)) or NOTHING
-
-    show.__name__ = column
-    return show
-
-
-EXPIRES = _time("expires_at", _("expires at"))
-DUE = _time("refresh_at", _("refreshed ahead at"))
-OBTAINED = _time("obtained_at", _("obtained at"))
-REFRESH_EXPIRES = _time("refresh_expires_at", _("expires at"))
-COOLING = _time("cooldown_until", _("cooling down until"))
-LEASED = _time("lease_until", _("leased until"))
-PRESENTED = _time("presented_at", _("last presented at"))
-PENDING = _time("pending_until", _("refusal pending until"))
-REFUSED = _time("refused_at", _("refused at"))
-ANNOUNCED = _time("announced_at", _("announced at"))
-REVOKED = _time("revoked_at", _("revoked at"))
-ISSUER_COOLING = _time("cooling_until", _("cooling down until"))
 
 
 class NewestEvents(FormSet):
@@ -99,15 +83,30 @@ class HistoryInline(ReadOnly, TabularInline):
 
 
 class PairsPage(UsersPage):
+    def get_filters(self, request: HttpRequest) -> Any:
+        """No date hierarchy where MariaDB lacks the time zones: it would be an error page."""
+        if not connections[self.root_queryset.db].features.has_zoneinfo_database:
+            self.date_hierarchy = None
+        return super().get_filters(request)
+
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         attach_health(list(self.result_list))
 
 
 @admin.register(TokenPair)
-class TokenPairAdmin(OfUsersAdmin):
-    list_display = ("user_name", "service", "state", "expires_in", "generation")
-    list_filter = (ServiceFilter,)
+class TokenPairAdmin(PairColumns, ActingAdmin):
+    list_display = (
+        "user_name",
+        "service",
+        "state",
+        "expires_in",
+        "generation",
+        "last_refreshed",
+        "last_outcome",
+    )
+    list_filter = (ServiceFilter, StateFilter, OutcomeFilter, ExpiryFilter)
+    date_hierarchy = "created"
     ordering = ("user_id", "service")
     inlines = (HistoryInline,)
     fieldsets: ClassVar[Any] = (
@@ -118,10 +117,19 @@ class TokenPairAdmin(OfUsersAdmin):
                     "Read-only. The tokens themselves are never shown; what they say is decoded "
                     "without verifying their signatures. Times are by the database's clock."
                 ),
-                "fields": ("user_name", "service", "state", "generation", OBTAINED, "created"),
+                "fields": (
+                    "user_name",
+                    "service",
+                    "state",
+                    "generation",
+                    OBTAINED,
+                    "last_outcome",
+                    "created",
+                    "drawing",
+                ),
             },
         ),
-        (_("Access token"), {"fields": (EXPIRES, DUE, "access_claims")}),
+        (_("Access token"), {"fields": (EXPIRES, DUE, "sub", "jti", "access_claims")}),
         (_("Refresh token"), {"fields": (REFRESH_EXPIRES, "refresh_claims")}),
         (
             _("Refreshing"),
@@ -146,40 +154,26 @@ class TokenPairAdmin(OfUsersAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return [field for _title, options in self.fieldsets for field in options["fields"]]
 
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.dashboard)
+        return [path("dashboard/", view, name="jwt_outbound_dashboard"), *super().get_urls()]
+
+    def dashboard(self, request: HttpRequest) -> HttpResponse:
+        return admin_pages.dashboard(self, request)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        context = {"pair_actions": self.offered(request), "object_id": object_id}
+        context.update(extra_context or {})
+        return super().changeform_view(request, object_id, form_url, context)
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return PairsPage
-
-    @admin.display(description=_("state"))
-    def state(self, row: Any) -> str:
-        if not hasattr(row, "shown_health"):
-            attach_health([row])
-        return str(state_of(pair_of(row), row.now, row.shown_health).label)
-
-    @admin.display(description=_("expires in"), ordering="expires_at")
-    def expires_in(self, row: Any) -> str:
-        if row.expires_at is None:
-            return str(State.UNKNOWN.label)
-        return words_for(row.expires_at - row.now) if row.expires_at > row.now else "0 s"
-
-    @admin.display(description=_("claims"))
-    def access_claims(self, row: Any) -> SafeString:
-        return claims_as_html(row, ACCESS)
-
-    @admin.display(description=_("claims"))
-    def refresh_claims(self, row: Any) -> SafeString:
-        return claims_as_html(row, REFRESH)
-
-    @admin.display(description=_("last lease"))
-    def holder(self, row: Any) -> str:
-        if not row.lease_id:
-            return NOTHING
-        return f"{row.lease_id}: {row.lease_host}, {_('process')} {row.lease_pid}"
-
-    @admin.display(description=_("issuer's clock less ours"))
-    def clock(self, row: Any) -> str:
-        if row.skew is None:
-            return NOTHING
-        return f"{'-' if row.skew < 0 else ''}{words_for(row.skew)}"
 
 
 @admin.register(TokenPairEvent)
@@ -196,23 +190,14 @@ class TokenPairEventAdmin(OfUsersAdmin):
 
 @admin.register(IssuerState)
 class IssuerStateAdmin(ReadOnlyAdmin):
-    list_display: Any = ("service", ISSUER_COOLING, "failures", "proven")
+    list_display: Any = ("service", ISSUER_COOLING, "failures", "proven", "suspended", ALARMED)
     fields = readonly_fields = list_display
     ordering = ("service",)
 
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.switch_logouts)
+        route = "<str:service>/logouts/"
+        return [path(route, view, name="jwt_outbound_switch_logouts"), *super().get_urls()]
 
-def attach_health(rows: list[Any]) -> None:
-    """Gives each row what is known of its issuer, in one query."""
-    states = IssuerState.objects.in_bulk({row.service for row in rows})
-    for row in rows:
-        known = states.get(row.service)
-        row.shown_health = IssuerHealth(cooling_until=known.cooling_until) if known else None
-
-
-def claims_as_html(row: Any, kind: str) -> SafeString:
-    """Header and payload, and the dates among the claims as dates."""
-    facts = facts_of(pair_of(row), kind)
-    if facts.fault:
-        return format_html("{}", facts.fault)
-    dates = format_html_join("", "<div>{}: {}</div>", facts.dates)
-    return format_html("{}<pre>{}\n{}</pre>", dates, facts.header, facts.payload)
+    def switch_logouts(self, request: HttpRequest, service: str) -> HttpResponse:
+        return admin_pages.switch_logouts(self, request, service)

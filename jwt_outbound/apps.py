@@ -1,7 +1,9 @@
 """The app."""
 
+from importlib.util import find_spec
+
 from django.apps import AppConfig
-from django.core.checks import register
+from django.core.checks import Tags, register
 from django.utils.translation import gettext_lazy as _
 
 
@@ -14,8 +16,15 @@ class JWTOutboundConfig(AppConfig):
 
     def ready(self) -> None:
         """Once all apps are loaded."""
-        from jwt_outbound import receivers
+        from jwt_outbound import log_filter, receivers
         from jwt_outbound.checks import check_settings
+        from jwt_outbound.checks.deployment import check_deployment
 
         register(check_settings)
+        register(check_deployment, Tags.security, deploy=True)
         receivers.connect()
+        if find_spec("opentelemetry") is not None:
+            from jwt_outbound import telemetry
+
+            telemetry.connect()
+        log_filter.install()

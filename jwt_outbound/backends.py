@@ -8,7 +8,6 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest
-from django.views.decorators.debug import sensitive_variables
 
 from jwt_outbound.accounts import Found, find_or_make_user, subject_of
 from jwt_outbound.conf import Service, get_settings
@@ -17,6 +16,7 @@ from jwt_outbound.exceptions import (
     ServiceNotConfigured,
     TokenStoreUnavailable,
 )
+from jwt_outbound.faults import discreet
 from jwt_outbound.issuers import Answer
 from jwt_outbound.managers import ask_for_pair
 from jwt_outbound.obtained import Obtained, attach
@@ -33,7 +33,7 @@ class TokenObtainBackend(ModelBackend):
     "wrong password" would be a lie: the middleware answers them with a 503.
     """
 
-    @sensitive_variables()
+    @discreet
     def authenticate(
         self,
         request: HttpRequest | None,
@@ -59,7 +59,7 @@ class TokenObtainBackend(ModelBackend):
         attach(found.user, obtained)
         return found.user
 
-    @sensitive_variables()
+    @discreet
     async def aauthenticate(
         self,
         request: HttpRequest | None,

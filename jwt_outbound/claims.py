@@ -14,6 +14,9 @@ import jwt
 MAX_LENGTH = 64 * 1024
 """Longer texts are not parsed: no issuer sends such a header, and servers refuse it."""
 
+LONGEST_TEXT = 191
+"""As much of a claim as its column takes."""
+
 LATEST = 253_402_300_799.0
 """9999-12-31, the last second that a `datetime` can show; a later `exp` is not a date."""
 
@@ -42,6 +45,16 @@ class Claims:
             return None
         return self.exp - self.iat
 
+    @property
+    def subject(self) -> str:
+        """Who the token says its user is; simplejwt's own claim is `user_id`."""
+        return plain_text(self.payload.get("sub")) or plain_text(self.payload.get("user_id"))
+
+    @property
+    def token_id(self) -> str:
+        """The token's own number, which issuers write into their logs."""
+        return plain_text(self.payload.get("jti"))
+
 
 def read_claims(token: str) -> Claims:
     """The claims of `token`; empty ones for anything that is not a JWT in compact form."""
@@ -66,3 +79,16 @@ def numeric_date(value: object) -> float | None:
     except OverflowError:
         return None
     return seconds if math.isfinite(seconds) and 0 <= seconds <= LATEST else None
+
+
+def plain_text(value: object) -> str:
+    """`value` as text that any database takes; "" for what is neither text nor a whole number.
+
+    It is written together with a new pair, where nothing may fail: so visible ASCII only.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return ""
+    if isinstance(value, int) and value.bit_length() > 128:
+        return ""
+    text = str(value)[:LONGEST_TEXT]
+    return text if text.isascii() and text.isprintable() else ""

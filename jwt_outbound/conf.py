@@ -141,28 +141,50 @@ def get_service(name: str) -> Service:
         ) from None
 
 
+class IssuerNotMade(ImproperlyConfigured):
+    """`why`: what came instead, by its type."""
+
+    def __init__(self, service: str, why: str) -> None:
+        super().__init__(
+            f"The ISSUER of service {service!r} can't be made: {why}."
+            " It must be a dotted path, a class or an instance, and OPTIONS its arguments."
+        )
+        self.why = why.partition(" ")[0]
+
+    def __reduce__(self) -> Any:
+        return ImproperlyConfigured, self.args
+
+
 @lru_cache(maxsize=64)
 def issuer_of(service: Service) -> Issuer:
     """The issuer of `service`, made once from its `ISSUER` and `OPTIONS`.
 
     Raises `ImproperlyConfigured` where it can't be made.
     """
-    made = service.issuer
+    made, why = service.issuer, ""
     try:
         if isinstance(made, str):
             made = import_string(made)
         if isinstance(made, type):
             made = made(**service.options)
     except (ImportError, TypeError, ValueError) as error:
-        raise ImproperlyConfigured(
-            f"The ISSUER of service {service.name!r} can't be made: {type(error).__name__}."
-            " It must be a dotted path, a class or an instance, and OPTIONS its arguments."
-        ) from error
+        why = _why_not(error)
+    if why:
+        # Not chained: what a constructor says may repeat an option, and that may be a secret.
+        raise IssuerNotMade(service.name, why)
     if not callable(getattr(made, "exchange", None)):
         raise ImproperlyConfigured(
             f"The ISSUER of service {service.name!r} has no exchange(refresh_token, deadline)."
         )
     return cast("Issuer", made)
+
+
+def _why_not(error: Exception) -> str:
+    """Its type; Python's own words too where the arguments did not fit, which name no values."""
+    traceback = error.__traceback__
+    is_the_call = traceback is not None and traceback.tb_next is None
+    kind = type(error).__name__
+    return f"{kind} ({error})" if is_the_call and isinstance(error, TypeError) else kind
 
 
 def seconds(value: float | timedelta | None) -> float | None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -13,7 +14,7 @@ from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
-from jwt_outbound.ciphers import ACCESS, sealer
+from jwt_outbound.ciphers import ACCESS, REFRESH, sealer
 from jwt_outbound.claims import Claims, numeric_date, read_claims
 from jwt_outbound.clock import SECOND
 from jwt_outbound.conf import get_settings
@@ -21,6 +22,7 @@ from jwt_outbound.exceptions import TokenPairUnreadable
 from jwt_outbound.freshness import Freshness, Windows, assess
 from jwt_outbound.models import TokenPair
 from jwt_outbound.querysets import COLUMNS, UNIX_EPOCH
+from jwt_outbound.refresh.logbook import STUCK_AFTER
 from jwt_outbound.refresh.words import has_run_out
 from jwt_outbound.rows import IssuerHealth, Pair
 
@@ -41,6 +43,8 @@ class State(TextChoices):
     REFUSED = "refused", _("refused")
     REVOKED = "revoked", _("revoked")
     RUN_OUT = "run out", _("run out")
+    STUCK = "stuck", _("stuck")
+    UNREADABLE = "unreadable", _("unreadable")
     UNKNOWN = "unknown", _("unknown")
 
 
@@ -51,6 +55,8 @@ class TokenFacts:
     header: str = ""
     payload: str = ""
     dates: tuple[tuple[str, str], ...] = ()
+    fingerprint: str = ""
+    """The first 12 hex digits of the token's SHA-256: as an issuer's log may name it."""
     fault: str = ""
 
 
@@ -62,18 +68,27 @@ def pair_of(row: TokenPair) -> Pair:
     return Pair(**columns)
 
 
-def state_of(pair: Pair, now: int, health: IssuerHealth | None = None) -> State:
-    """The state at `now`, the database's time; the marks first, in the protocol's own order."""
+def state_of(
+    pair: Pair, now: int, health: IssuerHealth | None = None, *, readable: bool = True
+) -> State:
+    """The state at `now`, the database's time; the marks first, in the protocol's own order.
+
+    `state_case()` says the same in SQL.
+    """
     if pair.refused_at:
         return State.RUN_OUT if pair.reason == "expired" else State.REFUSED
     if pair.revoked_at:
         return State.REVOKED
+    if not readable:
+        return State.UNREADABLE
     if pair.pending_until:
         return State.PENDING
     cooling = max(pair.cooldown_until, health.cooling_until if health else 0) > now
     freshness = freshness_of(pair, now, to_the_end=cooling)
     if freshness is Freshness.EXPIRED and has_run_out(pair, now):
         return State.RUN_OUT
+    if pair.failures >= STUCK_AFTER:
+        return State.STUCK
     return State.COOLING_DOWN if cooling else State[freshness.name]
 
 
@@ -93,6 +108,18 @@ def freshness_of(pair: Pair, now: int, *, to_the_end: bool = False) -> Freshness
 
 
 @sensitive_variables()
+def is_readable(pair: Pair) -> bool:
+    """Whether both tokens can be decrypted."""
+    try:
+        own = sealer(pair.service, pair.user_id)
+        own.open(pair.access_sealed, ACCESS)
+        own.open(pair.refresh_sealed, REFRESH)
+    except (TokenPairUnreadable, ImproperlyConfigured):
+        return False
+    return True
+
+
+@sensitive_variables()
 def facts_of(pair: Pair, kind: str) -> TokenFacts:
     """What the token of `kind` says, signature unverified. Never raises."""
     sealed = pair.access_sealed if kind == ACCESS else pair.refresh_sealed
@@ -103,10 +130,15 @@ def facts_of(pair: Pair, kind: str) -> TokenFacts:
     if not token:
         return TokenFacts(fault=str(_("There is none.")))
     claims = read_claims(token.reveal())
+    fingerprint = sha256(token.reveal().encode()).hexdigest()[:12]
     if not claims.header and not claims.payload:
-        return TokenFacts(fault=str(_("It is opaque: no JWT, so it says nothing of itself.")))
+        opaque = str(_("It is opaque: no JWT, so it says nothing of itself."))
+        return TokenFacts(fingerprint=fingerprint, fault=opaque)
     return TokenFacts(
-        header=_pretty(claims.header), payload=_pretty(claims.payload), dates=tuple(_dates(claims))
+        header=_pretty(claims.header),
+        payload=_pretty(claims.payload),
+        dates=tuple(_dates(claims)),
+        fingerprint=fingerprint,
     )
 
 

@@ -14,6 +14,7 @@ from django.utils.functional import SimpleLazyObject
 
 from jwt_outbound import seen, sessions
 from jwt_outbound.aoutbound import AsyncOutbound
+from jwt_outbound.faults import clear_frames_of_libraries
 from jwt_outbound.outbound import Outbound
 from jwt_outbound.responses import respond_to
 
@@ -54,8 +55,15 @@ class OutboundMiddleware:
             return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Django calls it in a thread, for sync and async views alike."""
-        return respond_to(error, request)
+        """Django calls it in a thread, for sync and async views alike.
+
+        What it does not answer goes to Django's error page and mails, which show the local
+        variables of all frames: those of HTTP libraries may hold a header.
+        """
+        response = respond_to(error, request)
+        if response is None:
+            clear_frames_of_libraries(error)
+        return response
 
 
 @contextmanager

@@ -54,6 +54,9 @@ class TokenPair(models.Model):
     refresh_lifetime = _perhaps(_("refresh token's lifetime"))
     learned_lifetime = _perhaps(_("learned lifetime"))
     skew = _perhaps(_("issuer's clock less ours"))
+    # What the access token says of itself, for staff to search by.
+    sub = models.CharField(_("subject"), max_length=191, default="", db_index=True, editable=False)
+    jti = models.CharField(_("token id"), max_length=191, default="", db_index=True, editable=False)
     obtained_at = _time(_("obtained at"))
     young_until = _time(_("young until"))
     hold_until = _time(_("held until"))
@@ -80,9 +83,10 @@ class TokenPair(models.Model):
     event_id = models.UUIDField(null=True, editable=False)
     announced_at = _time(_("announced at"))
     revoked_at = _time(_("revoked at"))
+    outcome = models.CharField(_("last outcome"), max_length=20, default="", editable=False)
     reconnect = models.BooleanField(_("to be reconnected"), default=False, editable=False)
 
-    created = models.DateTimeField(_("created"), auto_now_add=True)
+    created = models.DateTimeField(_("created"), auto_now_add=True, db_index=True)
 
     events: "models.Manager[TokenPairEvent]"
     objects: ClassVar[TokenPairManager] = TokenPairManager()
@@ -90,6 +94,12 @@ class TokenPair(models.Model):
     class Meta:
         verbose_name = _("token pair")
         verbose_name_plural = _("token pairs")
+        permissions: ClassVar = [
+            ("refresh_now_tokenpair", _("Can refresh token pairs at once")),
+            ("revoke_tokenpair", _("Can revoke token pairs at the issuer")),
+            ("end_sessions_tokenpair", _("Can end the sessions of token pairs' users")),
+            ("clear_cool_down_tokenpair", _("Can clear the cool-downs of token pairs")),
+        ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["user", "service"], name="jwt_outbound_one_pair")
         ]
@@ -138,6 +148,8 @@ class TokenPairEvent(models.Model):
     status = models.PositiveIntegerField(_("HTTP status"), null=True)
     ambiguous = models.BooleanField(_("ambiguous"), default=False)
     replay = models.BooleanField(_("replay"), default=False)
+    takeover = models.BooleanField(_("lease taken over"), default=False)
+    skew = models.BigIntegerField(_("issuer's clock less ours"), null=True)
     duration_ms = models.PositiveIntegerField(_("duration in ms"), null=True)
     host = models.CharField(_("host"), max_length=100, default="")
     pid = models.BigIntegerField(_("process"), default=0)
@@ -148,6 +160,9 @@ class TokenPairEvent(models.Model):
         verbose_name = _("token pair event")
         verbose_name_plural = _("token pair events")
         ordering: ClassVar = ["-at"]
+        indexes: ClassVar = [
+            models.Index(fields=["service", "kind", "at"], name="jwt_outbound_by_kind")
+        ]
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.service}: {self.kind}"
@@ -177,12 +192,17 @@ class IssuerState(models.Model):
     cooling_until = _time(_("cooling down until"))
     failures = models.PositiveIntegerField(_("failures in a row"), default=0)
     proven = models.BooleanField(_("has refreshed a pair"), default=False)
+    suspended = models.BooleanField(_("logouts suspended"), default=False)
+    alarmed_at = _time(_("last alarm at"))
 
     objects: ClassVar[Any] = AliasedManager.from_queryset(IssuerStateQuerySet)()
 
     class Meta:
         verbose_name = _("issuer")
         verbose_name_plural = _("issuers")
+        permissions: ClassVar = [
+            ("suspend_logouts_issuerstate", _("Can suspend the logouts of a service")),
+        ]
 
     def __str__(self) -> str:
         return self.service

@@ -44,7 +44,10 @@ class ReadOnly:
 class ReadOnlyAdmin(ReadOnly, ModelAdmin):
     """Says in its titles that it is read-only; its rows know the database's time as `now`."""
 
-    actions = None
+    class Media:
+        css = {"all": ["jwt_outbound/admin.css"]}
+
+    actions: Any = None
     show_full_result_count = False
     list_per_page = 50
 
@@ -91,12 +94,16 @@ class OfUsersAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Each word must be in the user's name or the service's."""
+        """Each word must be in the user's name, or be what `matching` says."""
         for word in search_term.split()[:MOST_WORDS]:
             queryset = queryset.filter(
-                Q(service__icontains=word) | Q(user_id__in=ids_of_users_named(word))
+                self.matching(word) | Q(user_id__in=ids_of_users_named(word))
             )
         return queryset, False
+
+    def matching(self, word: str) -> Q:
+        """What a word may be found by beside the user's name."""
+        return Q(service__icontains=word)
 
     @admin.display(description=_("user"), ordering="user_id")
     def user_name(self, row: Any) -> str:

@@ -12,12 +12,13 @@ from django.db import Error, transaction
 from django.db.models.signals import post_delete
 from django.utils.connection import ConnectionDoesNotExist
 
-from jwt_outbound import sessions
+from jwt_outbound import alarm, sessions
 from jwt_outbound.conf import get_settings
 from jwt_outbound.models import LinkedAccount, SessionEpoch, TokenPair, TokenPairEvent
 from jwt_outbound.obtained import once_certain, store_attached
 from jwt_outbound.querysets import alias
-from jwt_outbound.signals import MUST_SUCCEED, token_refresh_failed
+from jwt_outbound.refresh import logbook
+from jwt_outbound.signals import MUST_SUCCEED, token_pair_event, token_refresh_failed
 from jwt_outbound.swaps import Swap
 
 logger = logging.getLogger("jwt_outbound")
@@ -26,6 +27,8 @@ logger = logging.getLogger("jwt_outbound")
 def connect() -> None:
     """Called once all apps are loaded; again, it changes nothing."""
     _connect_first()
+    token_pair_event.connect(logbook.log)
+    token_pair_event.connect(alarm.watch_refusals)
     user_logged_in.connect(begin_login)
     for model in _user_models():
         post_delete.connect(forget_user, sender=model)

@@ -5,8 +5,11 @@ compares in SQL without NULL's third truth value.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
+
+SUSPENDED: Final = "suspended"
+"""As the reason of a pending refusal: it waits for staff, not for another flight."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +76,8 @@ class IssuerHealth:
     """Unavailable answers in a row."""
     proven: bool = False
     """It has refreshed some pair before, so its URLs and its profile are right."""
+    suspended: bool = False
+    """Staff want nobody logged out because of it: refusals wait."""
 
 
 @dataclass(frozen=True, kw_only=True)

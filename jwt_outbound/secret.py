@@ -1,6 +1,6 @@
 """A token inside this process: an opaque value that shows nothing of itself."""
 
-from typing import Any, NoReturn, final
+from typing import Any, NoReturn, Self, final
 
 
 @final
@@ -39,3 +39,45 @@ class Secret:
             "A token is never pickled: pass the user's id and the service's name instead, "
             "and fetch the token where it is needed."
         )
+
+
+class HeaderBytes(bytes):
+    """A `Header` on its way to the socket: httpx keeps its headers as bytes."""
+
+    def __repr__(self) -> str:
+        return "b'<Secret>'"
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return bytes, (b"<Secret>",)
+
+
+class Header(str):
+    """The value of an Authorization header: text for whoever sends it.
+
+    A request that is printed, pickled with its response, or found among the local variables on an
+    error page does not show it.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'<Secret>'"
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> HeaderBytes:
+        """As text does, but as bytes that do not show themselves either."""
+        return HeaderBytes(super().encode(encoding, errors))
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return str, ("<Secret>",)

@@ -77,6 +77,7 @@ def stored(columns: Mapping[str, Any]) -> Swap:
             **UNMARKED,
             "hold_until": 0,
             "holds": 0,
+            "outcome": "stored",
             **columns,
             "generation": NEXT,
             "obtained_at": NOW,
@@ -95,6 +96,7 @@ def revoked(pair: Pair) -> Swap:
             "refresh_sealed": b"",
             "refresh_at": None,
             "revoked_at": NOW,
+            "outcome": "revoked",
         },
     )
 
@@ -103,7 +105,8 @@ def leased(pair: Pair, length: int, *, present: bool, holder: Mapping[str, Any])
     """The lease, which is the journal too where the refresh token is about to be presented.
 
     A lease that ran out belongs to a flight that never ended: that is remembered, since it may
-    still come back with the new pair.
+    still come back with the new pair. It may also have come back since `pair` was read, so the
+    marks on which it was decided must still be the same.
     """
     journal = {
         "presented_generation": pair.generation,
@@ -112,7 +115,15 @@ def leased(pair: Pair, length: int, *, present: bool, holder: Mapping[str, Any])
         "unended": pair.unended or pair.lease_until > 0,
     }
     return Swap(
-        where={"generation": pair.generation, "lease_id": pair.lease_id, "lease_until": OVER},
+        where={
+            "generation": pair.generation,
+            "lease_id": pair.lease_id,
+            "lease_until": OVER,
+            "cooldown_until": pair.cooldown_until,
+            "pending_until": pair.pending_until,
+            "refused_at": pair.refused_at,
+            "announced_at": pair.announced_at,
+        },
         changes={
             "lease_id": NEXT,
             "lease_until": Now(length),
@@ -126,17 +137,19 @@ def saved(pair: Pair, columns: Mapping[str, Any]) -> Swap:
     """The issuer's new pair in place of the one exchanged, whoever holds the lease by now."""
     return Swap(
         where={"generation": pair.generation},
-        changes={**UNMARKED, **columns, "generation": NEXT},
+        changes={**UNMARKED, "outcome": "refreshed", **columns, "generation": NEXT},
     )
 
 
-def released(pair: Pair, *, spent: bool, cooldown: int = 0, failures: int = 0) -> Swap:
+def released(
+    pair: Pair, *, spent: bool, outcome: str, cooldown: int = 0, failures: int = 0
+) -> Swap:
     """The lease taken on `pair` is given back, by its holder alone.
 
     `spent=False`: the outcome proves that this presentation did not use the token up, so the
     journal is again what it was before the lease.
     """
-    changes: dict[str, Any] = {"lease_until": 0}
+    changes: dict[str, Any] = {"lease_until": 0, "outcome": outcome}
     if cooldown:
         changes.update(cooldown_until=Now(cooldown), failures=failures)
     if not spent:
@@ -150,11 +163,13 @@ def released(pair: Pair, *, spent: bool, cooldown: int = 0, failures: int = 0) -
     )
 
 
-def held(pair: Pair, length: int, code: str) -> Swap:
-    """A refused replay is held for one more lease: an earlier flight may bring the new pair."""
+def held(pair: Pair, length: int, code: str, reason: str = "") -> Swap:
+    """A refusal is held: of a replay for one more lease, as an earlier flight may bring the new
+    pair; of any pair while staff have suspended logouts (`reason`)."""
+    here = {"generation": pair.generation, "refused_at": 0, "pending_until": pair.pending_until}
     return Swap(
-        where={"generation": pair.generation, "refused_at": 0, "pending_until": 0},
-        changes={"pending_until": Now(length), "code": code},
+        where=here,
+        changes={"pending_until": Now(length), "code": code, "reason": reason},
     )
 
 
@@ -164,6 +179,7 @@ def refused(pair: Pair, *, reason: str, code: str, event_id: UUID) -> Swap:
         where={"generation": pair.generation, "refused_at": 0},
         changes={
             "refused_at": NOW,
+            "outcome": "refused",
             "reason": reason,
             "code": code,
             "event_id": event_id,

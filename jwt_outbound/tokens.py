@@ -1,20 +1,22 @@
 """The one door to an access token that may be sent now: whatever client wants one comes here."""
 
 import asyncio
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.db import transaction
 from django.db.models import Model
-from django.views.decorators.debug import sensitive_variables
 
-from jwt_outbound import clock, refresh_ahead, seen, swaps
+from jwt_outbound import clock, refresh_ahead, seen, signals, swaps
 from jwt_outbound.ciphers import ACCESS, sealer
 from jwt_outbound.clock import SECOND
 from jwt_outbound.conf import get_service, micro
 from jwt_outbound.exceptions import IssuerMisconfigured, TokenStoreUnavailable
+from jwt_outbound.faults import discreet
 from jwt_outbound.grants import Grant, grant_of
 from jwt_outbound.models import TokenPair
 from jwt_outbound.querysets import alias
@@ -26,13 +28,24 @@ from jwt_outbound.refresh.policies import policy_of
 from jwt_outbound.refresh.steps import Outcome
 from jwt_outbound.refresh.words import Ask
 from jwt_outbound.rows import Reading
+from jwt_outbound.secret import Secret
 from jwt_outbound.transactions import Situation, situation
 from jwt_outbound.users import ensure_active, user_id_of
 
 Waiting = Future[Outcome]
 
 
-@sensitive_variables()
+@contextmanager
+def _wait_signalled(service: str) -> Iterator[None]:
+    began = clock.monotonic()
+    try:
+        yield
+    finally:
+        waited = {"service": service, "seconds": (clock.monotonic() - began) / SECOND}
+        signals.token_waited_for.send_robust(sender=TokenPair, **waited)
+
+
+@discreet
 def fetch_valid_access_token(
     service: str, user: Any, min_validity: float = 0, rejected: str | None = None
 ) -> str:
@@ -43,16 +56,18 @@ def fetch_valid_access_token(
     just refused; if the same one comes back, the refusal was no expiry. Raises `LoginRequired`
     or `TemporarilyUnavailable` (see `exceptions`), `ServiceNotConfigured`.
     """
-    call = Call(service, user, min_validity=min_validity, rejected_token=rejected)
+    refused = None if rejected is None else Secret(rejected)
+    call = Call(service, user, min_validity=min_validity, rejected_token=refused)
     return call.fetch().access.reveal()
 
 
-@sensitive_variables()
+@discreet
 async def afetch_valid_access_token(
     service: str, user: Any, min_validity: float = 0, rejected: str | None = None
 ) -> str:
     """As `fetch_valid_access_token`, awaited: the same flights, another way of waiting."""
-    call = Call(service, user, min_validity=min_validity, rejected_token=rejected)
+    refused = None if rejected is None else Secret(rejected)
+    call = Call(service, user, min_validity=min_validity, rejected_token=refused)
     return (await call.afetch()).access.reveal()
 
 
@@ -65,7 +80,7 @@ class Call:
         user: Any,
         *,
         min_validity: float = 0,
-        rejected_token: str | None = None,
+        rejected_token: Secret | None = None,
         rejected: int | None = None,
     ) -> None:
         self.service = get_service(service)
@@ -80,17 +95,20 @@ class Call:
         )
         self._give_up_at = clock.monotonic() + self.policy.wait
 
+    @discreet
     def fetch(self) -> Grant:
         """The token, in this thread."""
         step = self._begin()
         while isinstance(step, Future):
             try:
-                outcome = step.result(self._left())
+                with _wait_signalled(self.service.name):
+                    outcome = step.result(self._left())
             except TimeoutError:
                 return self._look_once_more()
             step = self._proceed(outcome)
         return step
 
+    @discreet
     async def afetch(self) -> Grant:
         """The token; only the wait is awaited here.
 
@@ -100,7 +118,8 @@ class Call:
         step = await sync_to_async(self._begin, thread_sensitive=True)()
         while isinstance(step, Future):
             try:
-                outcome = await asyncio.wait_for(asyncio.wrap_future(step), self._left())
+                with _wait_signalled(self.service.name):
+                    outcome = await asyncio.wait_for(asyncio.wrap_future(step), self._left())
             except TimeoutError:
                 return await sync_to_async(self._look_once_more, thread_sensitive=True)()
             step = await sync_to_async(self._proceed, thread_sensitive=True)(outcome)
@@ -193,14 +212,13 @@ class Call:
             inline=inline,
         )
 
-    @sensitive_variables()
     def _note_rejection(self, reading: Reading) -> None:
         """The refused token is the row's own, or an older one: then the row is past it."""
         pair = reading.pair
         if self._rejected_token is None or pair is None:
             return
         own = sealer(pair.service, pair.user_id).open(pair.access_sealed, ACCESS)
-        if own.reveal() == self._rejected_token:
+        if own == self._rejected_token:
             self._ask = replace(self._ask, rejected=pair.generation)
 
     def _grant(self, reading: Reading) -> Grant:

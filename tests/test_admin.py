@@ -1,4 +1,5 @@
 import base64
+import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -71,7 +72,7 @@ def test_the_list_follows_the_clock_of_the_database(admin_client: Client, alice:
     store(alice)
     for seconds, state in ((258, "stale"), (290, "expired")):
         with shift_clock(seconds):
-            assert f'<td class="field-state">{state}</td>' in page(admin_client, LIST)
+            assert f'">{state}</span></td>' in page(admin_client, LIST)
 
 
 def test_the_list_says_when_the_issuer_cools_down(admin_client: Client, alice: User) -> None:
@@ -100,7 +101,7 @@ def test_the_list_takes_as_many_queries_for_many_pairs(
         store(user)
         store(user, "archive")
     assert count() == for_one
-    assert for_one <= 10
+    assert for_one <= 14
 
 
 def test_a_user_who_is_gone(admin_client: Client, alice: User) -> None:
@@ -232,3 +233,107 @@ def test_the_list_of_issuers(admin_client: Client) -> None:
     assert "billing" in html
     assert "UTC" in html
     assert "UTC" in page(admin_client, "admin:jwt_outbound_issuerstate_change", "billing")
+
+
+# The columns and filters of the list
+
+
+def found_by(client: Client, pairs: dict[str, TokenPair], **query: str) -> set[str]:
+    html = page(client, LIST, **query)
+    return {name for name, pair in pairs.items() if str(pair.pk) in html}
+
+
+@pytest.fixture
+def four(alice: User) -> dict[str, TokenPair]:
+    """Pairs that differ in all that is filtered by."""
+    names = ("fresh", "over", "stuck", "unreadable")
+    pairs = {name: store(User.objects.create_user(name)) for name in names}
+    now = database_now()
+    changes: dict[str, dict[str, Any]] = {
+        "over": {"expires_at": now - 1, "outcome": "refreshed"},
+        "stuck": {"failures": 5, "outcome": "unavailable", "expires_at": now + 1_800_000_000},
+        "unreadable": {"access_sealed": b"\x01junk", "expires_at": None},
+    }
+    for name, columns in changes.items():
+        TokenPair.objects.filter(pk=pairs[name].pk).update(**columns)
+    return pairs
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"state": "fresh"}, {"fresh"}),
+        ({"state": "expired"}, {"over"}),
+        ({"state": "stuck"}, {"stuck"}),
+        ({"state": "unreadable"}, {"unreadable"}),
+        ({"outcome": "unavailable"}, {"stuck"}),
+        ({"outcome": "stored"}, {"fresh", "unreadable"}),
+        ({"expiry": "over"}, {"over"}),
+        ({"expiry": "soon"}, {"fresh"}),
+        ({"expiry": "hour"}, {"stuck"}),
+        ({"expiry": "later"}, set()),
+        ({"expiry": "unknown"}, {"unreadable"}),
+        ({"state": "fresh", "outcome": "refreshed"}, set()),
+        ({"state": "nonsense"}, set()),
+    ],
+)
+def test_filtering(
+    admin_client: Client, four: dict[str, TokenPair], query: dict[str, str], found: set[str]
+) -> None:
+    assert found_by(admin_client, four, **query) == found
+
+
+def test_the_state_is_a_coloured_word(admin_client: Client, four: dict[str, TokenPair]) -> None:
+    html = page(admin_client, LIST)
+    for shade, word in (("good", "fresh"), ("bad", "stuck"), ("bad", "unreadable")):
+        assert f'<span class="jwt-state jwt-{shade}">{word}</span>' in html
+    assert "jwt_outbound/admin.css" in html
+
+
+def test_when_it_was_refreshed_and_how_that_ended(admin_client: Client, alice: User) -> None:
+    store(alice)
+    with shift_clock(125):
+        html = page(admin_client, LIST)
+    assert "2 min 5 s ago" in html
+    assert 'title="20' in html
+    assert '<td class="field-last_outcome">stored</td>' in html
+
+
+def test_searching_by_what_the_token_says(admin_client: Client, alice: User) -> None:
+    bob = User.objects.create_user("bob")
+    pairs = {
+        "alice": store(alice, access=token(sub="subject-7", jti="number-8")),
+        "bob": store(bob, access=token(user_id=99)),
+    }
+    assert found_by(admin_client, pairs, q="subject-7") == {"alice"}
+    assert found_by(admin_client, pairs, q="number-8") == {"alice"}
+    assert found_by(admin_client, pairs, q="99") == {"bob"}
+    assert found_by(admin_client, pairs, q="number") == set(), "only the whole one"
+
+
+def test_the_date_hierarchy(admin_client: Client, alice: User, tables: str) -> None:
+    pair = store(alice)
+    if connections[tables].features.has_zoneinfo_database:
+        html = page(admin_client, LIST, created__year=str(pair.created.year))
+        assert str(pair.pk) in html
+    assert str(pair.pk) in page(admin_client, LIST)
+
+
+def test_the_fingerprint_is_the_issuers(admin_client: Client, alice: User) -> None:
+    opaque = "opaque-refresh-token-of-alice"
+    pair = store(alice, refresh=opaque)
+    html = page(admin_client, DETAIL, pair.pk)
+    assert f"fingerprint: {hashlib.sha256(opaque.encode()).hexdigest()[:12]}" in html
+
+
+def test_who_holds_the_lease(admin_client: Client, alice: User) -> None:
+    pair = store(alice)
+    lease = {"lease_id": 3, "lease_host": "web-1", "lease_pid": 7}
+    TokenPair.objects.filter(pk=pair.pk).update(**lease, lease_until=database_now() + 9_000_000)
+    assert ">3: web-1, process 7<" in page(admin_client, DETAIL, pair.pk)
+    TokenPair.objects.filter(pk=pair.pk).update(lease_until=0)
+    assert "nobody; last by 3: web-1" in page(admin_client, DETAIL, pair.pk)
+
+
+def test_the_history_is_drawn(admin_client: Client, alice: User) -> None:
+    assert '<svg class="jwt-chart"' in page(admin_client, DETAIL, store(alice).pk)

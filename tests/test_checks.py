@@ -257,6 +257,11 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (app(LINK_EXISTING="no"), "LINK_EXISTING"),
         (one(CREATE_USERS=None), "CREATE_USERS"),
     ],
+    "E043": [
+        (one(REFUSALS_PER_MINUTE=1.5), "a whole number of refusals"),
+        (app(REFUSALS_PER_MINUTE=True), "None turns it off"),
+        (one(REFUSALS_PER_MINUTE=-1), "a whole number"),
+    ],
     "E031": [
         (one(AUTH_SCHEME="Bearer "), "one word"),
         (app(AUTH_SCHEME=""), "one word"),

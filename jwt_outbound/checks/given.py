@@ -102,7 +102,7 @@ def make_issuer(name: str) -> tuple[Issuer | None, str]:
     try:
         made = issuer_of(service)
     except Exception as error:  # noqa: BLE001 - whatever the project's constructor raises
-        return None, type(error.__cause__ or error).__name__
+        return None, getattr(error, "why", type(error).__name__)
     if not isinstance(made, Issuer):
         return None, f"it is a {type(made).__name__}"
     return made, ""

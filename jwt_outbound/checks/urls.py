@@ -81,6 +81,15 @@ def _api_urls(given: Given, name: str) -> Iterator[tuple[str, Any]]:
         yield "One of the ALLOWED_ORIGINS", origin
 
 
+def plain_http_urls(given: Given, name: str) -> Iterator[str]:
+    """Those of the service, and of its issuer's options, by which tokens go unencrypted."""
+    options = given.of_service(name, "OPTIONS")
+    values = list(options.values()) if isinstance(options, Mapping) else []
+    for url in (*(url for _, url in _api_urls(given, name)), *values):
+        if _is_open(url):
+            yield url
+
+
 def _is_open(url: Any) -> bool:
     return isinstance(url, str) and is_plain_http(url)
 

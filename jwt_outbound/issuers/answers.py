@@ -22,6 +22,8 @@ MISCONFIGURED_CODES = frozenset(
 )
 MISCONFIGURED_STATUSES = frozenset({404, 405})
 BUSY_STATUSES = frozenset({425, 429})
+SHORTEST_PIECE = 8
+"""Of a token, in a code: shorter ones are words that happen to be in it."""
 AMBIGUOUS_STATUSES = frozenset({408, 409})
 
 
@@ -81,17 +83,17 @@ class Answer:
     @classmethod
     def refused(cls, code: str = "invalid_grant", **more: Any) -> Answer:
         """The issuer's definite no to this refresh token (or, for `obtain`, password)."""
-        return cls(meaning=Meaning.REFUSED, code=code, **more)
+        return cls(meaning=Meaning.REFUSED, code=wire.word(code), **more)
 
     @classmethod
     def misconfigured(cls, code: str = "", **more: Any) -> Answer:
         """The operator's fault; the refresh token was not used."""
-        return cls(meaning=Meaning.MISCONFIGURED, code=code, **more)
+        return cls(meaning=Meaning.MISCONFIGURED, code=wire.word(code), **more)
 
     @classmethod
     def unavailable(cls, *, ambiguous: bool, code: str = "", **more: Any) -> Answer:
         """No usable answer. `ambiguous=False` only where the token was surely not used."""
-        return cls(meaning=Meaning.UNAVAILABLE, ambiguous=ambiguous, code=code, **more)
+        return cls(meaning=Meaning.UNAVAILABLE, ambiguous=ambiguous, code=wire.word(code), **more)
 
     @property
     def is_grant(self) -> bool:
@@ -102,6 +104,11 @@ class Answer:
     def is_refusal(self) -> bool:
         """The issuer said a definite no."""
         return self.meaning is Meaning.REFUSED
+
+    def without(self, token: Secret) -> Answer:
+        """The answer, whose code is dropped if it repeats a part of `token`: it is logged."""
+        repeats = len(self.code) >= SHORTEST_PIECE and self.code in token.reveal()
+        return replace(self, code="") if repeats else self
 
     def settled(self, *, proven: bool) -> Answer:
         """A refusal that only a proven issuer can make is, from another, a wrong URL."""

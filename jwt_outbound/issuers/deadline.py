@@ -88,6 +88,8 @@ class _Deadline:
     host: str
     port: int
     socket_options: Any
+    debuglevel = 0
+    """`http.client`'s own, which a project may have raised, prints what is sent."""
 
     def _new_conn(self) -> socket.socket:
         """The host's addresses in turn share the deadline: urllib3 would grant it to each."""

@@ -1,11 +1,16 @@
 """What the fields and headers of an answer say, whatever they hold. Pure; never raises."""
 
 import json
+import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from jwt_outbound.claims import numeric_date
+
+LONGEST_WORD: Final = 64
+_WORDS: Final = re.compile("[A-Za-z]{0,32}[0-9]{0,6}(_[A-Za-z]{0,32}[0-9]{0,6})*")
+"""Letters, then digits: a random token has them mixed."""
 
 RETRY_AFTER_CAP: Final = 3600.0
 """Seconds; an issuer can't make us wait longer."""
@@ -22,7 +27,7 @@ def json_object(body: bytes) -> Mapping[str, Any]:
 
 def word(value: object) -> str:
     """An error code: a short word, and nothing that could carry a token into a log."""
-    if isinstance(value, str) and len(value) <= 64 and value.replace("_", "").isalnum():
+    if isinstance(value, str) and len(value) <= LONGEST_WORD and _WORDS.fullmatch(value):
         return value
     return ""
 

@@ -7,9 +7,11 @@ new tokens is left unknown, and the pair is saved all the same.
 from typing import Any
 
 from jwt_outbound.ciphers import ACCESS, REFRESH
+from jwt_outbound.freshness import MINUTE
 from jwt_outbound.issuers.answers import Answer
 from jwt_outbound.refresh.steps import Prepared
-from jwt_outbound.rows import Pair
+from jwt_outbound.refresh.words import Ask
+from jwt_outbound.rows import Pair, Reading
 from jwt_outbound.terms import Rules, Terms, of_issued
 
 
@@ -32,6 +34,18 @@ def new_columns(
     if answer.refresh is not None:
         columns["refresh_sealed"] = prepared.seal(answer.refresh.reveal(), REFRESH)
     return columns
+
+
+def learned_lifetime(ask: Ask, reading: Reading, pair: Pair) -> int | None:
+    """The lifetime of a token that had none known, from the 401 that it was met by.
+
+    A stored one may be old and a 401 may be a whim: less than a minute is not believed, or each
+    call would refresh from then on.
+    """
+    if ask.rejected != pair.generation or pair.expires_at is not None:
+        return pair.learned_lifetime
+    lived = max(reading.now - pair.obtained_at, MINUTE)
+    return min(lived, pair.learned_lifetime or lived)
 
 
 def _terms(pair: Pair, answer: Answer, sent_at: int, rules: Rules, learned: int | None) -> Terms:

@@ -18,14 +18,15 @@ from jwt_outbound.faults import describe
 from jwt_outbound.issuers.answers import Answer
 from jwt_outbound.models import TokenPair
 from jwt_outbound.querysets import place
-from jwt_outbound.refresh import logbook, store
-from jwt_outbound.refresh.flow import Flow, Refresh
+from jwt_outbound.refresh import store
+from jwt_outbound.refresh.flow import Refresh
 from jwt_outbound.refresh.policies import policy_of
 from jwt_outbound.refresh.steps import (
     Announce,
     Change,
     Committed,
     Exchange,
+    Flow,
     Health,
     Insert,
     Outcome,
@@ -114,8 +115,7 @@ class Driver:
             case Health():
                 return store.change_health(self.service.name, step)
             case Record():
-                logbook.log(step)
-                return store.record(step)
+                return self._record(step)
             case Announce():
                 return self._announce(step)
             case Revoke(answer):
@@ -151,8 +151,18 @@ class Driver:
         finally:
             at_the_issuer.reset(token)
         if isinstance(answer, Answer) and (bool(answer.access) or not answer.is_grant):
-            return answer
+            return answer.without(step.prepared.refresh)
         return Answer.unavailable(ambiguous=True, code="issuer_returned_nonsense")
+
+    def _record(self, step: Record) -> None:
+        store.record(step)
+        line = {name: value for name, value in step.line.items() if name != "id"}
+        signals.token_pair_event.send_robust(
+            sender=TokenPair,
+            service=step.pair.service,
+            user_id=step.pair.user_id,
+            **{"generation": step.pair.generation, "failures": step.pair.failures, **line},
+        )
 
     def _announce(self, step: Announce) -> bool:
         """Whether it is done; a receiver that raises harms nobody, unless the protocol needs it."""

@@ -1,6 +1,6 @@
 """What a flight or a caller fails with, in words that say the cure. Never a token."""
 
-from typing import Any
+from typing import Any, Final
 
 from jwt_outbound.clock import SECOND
 from jwt_outbound.exceptions import (
@@ -13,6 +13,9 @@ from jwt_outbound.exceptions import (
 )
 from jwt_outbound.issuers.answers import Answer, Meaning, misconfigured_message, said
 from jwt_outbound.refresh.words import Failure, Policy
+
+SUSPENDED_PAUSE: Final = 30 * SECOND
+"""For callers to come back after, while staff have suspended logouts."""
 
 
 def not_found(policy: Policy) -> Failure:
@@ -50,6 +53,15 @@ def unavailable(
         message=message,
         attributes={"retry_after": max(0.0, wait / SECOND), **attributes},
     )
+
+
+def logouts_suspended(policy: Policy) -> Failure:
+    """The login may be over, but staff have said that nobody is to be logged out now."""
+    message = (
+        f"Logouts of service {policy.service!r} are suspended by this site's staff, "
+        "and the end of this login waits for them."
+    )
+    return unavailable(message, SUSPENDED_PAUSE)
 
 
 def of_answer(answer: Answer, policy: Policy, length: int) -> Failure:

@@ -48,6 +48,11 @@ class Flight:
         self._waiters: list[Future[Outcome]] = []
         self._alarm: threading.Timer | None = None
 
+    @property
+    def is_over(self) -> bool:
+        """The waiters have their outcome: whoever comes now needs a newer one."""
+        return self._outcome is not None
+
     def join(self) -> Future[Outcome]:
         """A future of the joiner's own."""
         future: Future[Outcome] = Future()
@@ -105,7 +110,7 @@ class Flights:
         """The flight under `key`, started unless it is under way."""
         with self._lock:
             flight = self._flights.get(key)
-            if flight is not None:
+            if flight is not None and not flight.is_over:
                 return flight
             flight = self._flights[key] = Flight(key, service, work)
             if self._flying[service] < max(1, get_settings().flight_threads // 2):
@@ -163,7 +168,8 @@ class Flights:
 
     def _landed(self, flight: Flight) -> None:
         with self._lock:
-            self._flights.pop(flight.key, None)
+            if self._flights.get(flight.key) is flight:
+                del self._flights[flight.key]
             self._flying[flight.service] -= 1
             if self._queued[flight.service]:
                 self._launch(self._queued[flight.service].popleft())

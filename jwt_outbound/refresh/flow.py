@@ -5,29 +5,26 @@ database and issuer, the simulation on models of both. Nothing in here blocks, s
 clock but the `monotonic` that it is given; all times are microseconds.
 """
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from uuid import UUID
 
 from jwt_outbound import swaps
 from jwt_outbound.clock import SECOND
 from jwt_outbound.issuers.answers import Answer, Meaning
 from jwt_outbound.refresh import steps
-from jwt_outbound.refresh.columns import new_columns
+from jwt_outbound.refresh.columns import learned_lifetime, new_columns
 from jwt_outbound.refresh.cooldown import cooldown, service_changes
-from jwt_outbound.refresh.decisions import decide
+from jwt_outbound.refresh.decisions import decide, presentable_until
 from jwt_outbound.refresh.failures import in_progress, of_answer
-from jwt_outbound.refresh.steps import Outcome, Prepared, Reply, Step
+from jwt_outbound.refresh.persisting import FIRST_PAUSE, jittered, persist
+from jwt_outbound.refresh.steps import Flow, Outcome, Prepared, Reply
 from jwt_outbound.refresh.words import Act, Ask, Policy
-from jwt_outbound.rows import Pair, Reading
+from jwt_outbound.rows import SUSPENDED, Pair, Reading
 
-FIRST_PAUSE: Final = SECOND // 100
 LONGEST_PAUSE: Final = SECOND // 5
-
-Result = TypeVar("Result")
-Flow = Generator[Step, Any, Result]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +42,7 @@ class Refresh:
     def run(self) -> Flow[Outcome]:
         """From the first read to the outcome. `JWTOutboundError`s of the steps pass through."""
         give_up_at = self.monotonic() + self.policy.wait
-        pause = FIRST_PAUSE
+        pause, losses = FIRST_PAUSE, 0
         while True:
             reading: Reading = yield steps.Read(self.ask)
             if self.ask.generation > (reading.pair.generation if reading.pair else -1):
@@ -62,8 +59,9 @@ class Refresh:
                 outcome = yield from self._act(verdict.act, reading)
                 if outcome is not None:
                     return outcome
-            else:
-                yield steps.Pause(min(left, self._jittered(pause)))
+                losses += 1
+            if verdict.act is None or losses > 1:
+                yield steps.Pause(min(left, jittered(pause, self.chance)))
                 pause = min(pause * 3 // 2, LONGEST_PAUSE)
 
     def _act(self, act: Act, reading: Reading) -> Flow[Outcome | None]:
@@ -88,10 +86,10 @@ class Refresh:
             pair=pair,
             prepared=prepared,
             first=self.policy.needs_first_pair(pair, reading.now),
-            start_by=taken_at + self.policy.lease - self.policy.deadline,
+            start_by=self._start_by(reading, pair, taken_at),
         )
         if reply.answer is None:
-            yield steps.Change(pair, swaps.released(pair, spent=False))
+            yield steps.Change(pair, swaps.released(pair, spent=False, outcome="unsent"))
             yield self._line(reading, pair, reply, kind="unsent")
             return None
         answer = reply.answer.settled(proven=reading.issuer.proven)
@@ -102,22 +100,29 @@ class Refresh:
             return None
         return (yield from self._unavailable(reading, pair, answer, reply))
 
+    def _start_by(self, reading: Reading, pair: Pair, taken_at: int) -> int:
+        """The last moment at which the exchange still ends within its lease, and a replay that
+        rests on the issuer's window is still inside it."""
+        start_by = taken_at + self.policy.lease - self.policy.deadline
+        until = presentable_until(pair, self.ask, self.policy, reading.now)
+        return start_by if until is None else min(start_by, reading.at + until - reading.now)
+
     def _granted(
         self, reading: Reading, pair: Pair, prepared: Prepared, answer: Answer, reply: Reply
     ) -> Flow[Outcome | None]:
         """Nothing that can raise stands between the answer and the commit."""
         rules = replace(self.policy.rules, jitter=self.chance.random())
         sent_at = reading.earliest(reply.started)
-        learned = self._learned(reading, pair)
+        learned = learned_lifetime(self.ask, reading, pair)
         columns = new_columns(pair, answer, prepared, sent_at=sent_at, rules=rules, learned=learned)
         swap = swaps.saved(pair, columns)
-        latest = yield from self._save(pair, swap)
+        latest = yield from persist(pair, swap, self.chance)
         if latest is not None:
             yield self._line(reading, pair, reply, kind="superseded")
             if latest.pair is not None and latest.pair.revoked_at:
                 yield steps.Revoke(answer)
             return None
-        after = self._after(reading, pair, swap)
+        after = self._after(reading, pair, self._lease(pair, present=True), swap)
         outcome = Outcome(reading=after)
         yield steps.Committed(outcome)
         changes = service_changes(answer, pair, reading.issuer, 0)
@@ -125,35 +130,22 @@ class Refresh:
             yield steps.Health(changes)
         event_id, reason = self._event_id(), self._why(pair)
         new = after.pair or pair
-        yield self._line(reading, new, reply, kind="refreshed", id=event_id, reason=reason)
+        line = {"id": event_id, "reason": reason, "skew": columns.get("skew")}
+        yield self._line(reading, new, reply, kind="refreshed", **line)
         yield steps.Announce(pair=new, failed=False, reason=reason, code="", event_id=event_id)
         return outcome
-
-    def _save(self, pair: Pair, swap: swaps.Swap) -> Flow[Reading | None]:
-        """None once the new pair is stored; the row as it is where its generation has moved.
-
-        An answer that can't be stored is a login lost, so there is no giving up. After a COMMIT
-        whose fate is unknown the row tells whether the sealed token in it is ours.
-        """
-        pause = FIRST_PAUSE
-        while not (yield steps.Save(pair, swap)):
-            latest: Reading | None = yield steps.Settle(pair)
-            if latest is not None:
-                row = latest.pair
-                if row is not None and row.access_sealed == swap.changes["access_sealed"]:
-                    return None
-                if row is None or row.generation != pair.generation:
-                    return latest
-            yield steps.Pause(self._jittered(pause))
-            pause = min(pause * 2, SECOND)
-        return None
 
     def _unavailable(
         self, reading: Reading, pair: Pair, answer: Answer, reply: Reply
     ) -> Flow[Outcome]:
         length = cooldown(answer, pair.failures, self.policy.replay_window, self.chance)
-        failures = pair.failures + 1
-        swap = swaps.released(pair, spent=answer.ambiguous, cooldown=length, failures=failures)
+        swap = swaps.released(
+            pair,
+            spent=answer.ambiguous,
+            outcome=answer.meaning.value,
+            cooldown=length,
+            failures=pair.failures + 1,
+        )
         yield steps.Change(pair, swap)
         changes = service_changes(answer, pair, reading.issuer, length)
         if changes:
@@ -168,15 +160,27 @@ class Refresh:
         """Believed only while the refused generation is the current one.
 
         A replay is refused also where the first presentation succeeded. If that flight never
-        ended, it may still bring the new pair: the refusal is held for one more lease.
+        ended, it may still bring the new pair: the refusal is held for one more lease. It is
+        held too where staff have suspended logouts, perhaps since the first reading.
         """
         if pair.presented and (pair.unended or pair.lease_until):
-            yield steps.Change(pair, swaps.held(pair, self.policy.lease, answer.code))
-            yield steps.Change(pair, swaps.released(pair, spent=True))
-            yield self._line(reading, pair, reply, kind="pending")
+            yield from self._hold(reading, pair, reply, answer.code)
+            return
+        latest: Reading = yield steps.Read(self.ask)
+        if latest.issuer.suspended:
+            yield from self._hold(reading, pair, reply, answer.code, SUSPENDED)
             return
         reason = "rotation_lost" if pair.presented else "refused"
         yield from self._end(reading, pair, reason, answer.code, reply)
+
+    def _hold(
+        self, reading: Reading, pair: Pair, reply: Reply, code: str, reason: str = ""
+    ) -> Flow[None]:
+        """A suspended refusal leaves no trace in the journal: once logouts are not suspended any
+        more the token is presented again, and that is no replay."""
+        yield steps.Change(pair, swaps.held(pair, self.policy.lease, code, reason))
+        yield steps.Change(pair, swaps.released(pair, spent=not reason, outcome="pending"))
+        yield self._line(reading, pair, reply, kind="pending", reason=reason)
 
     def _conclude(self, act: Act, reading: Reading, pair: Pair) -> Flow[None]:
         """Ends a login without asking the issuer, or announces an end; one flight does."""
@@ -223,32 +227,16 @@ class Refresh:
         return swaps.leased(pair, self.policy.lease, present=present, holder=self.holder)
 
     def _line(self, reading: Reading, pair: Pair, reply: Reply | None, **line: Any) -> steps.Record:
-        answer = reply.answer if reply else None
-        if reply is not None and answer is not None:
-            line = {
-                "code": answer.code,
-                "status": answer.status,
-                "ambiguous": answer.ambiguous,
-                "replay": bool(reading.pair and reading.pair.presented),
-                "duration_ms": (reply.ended - reply.started) // 1000,
-                **line,
-            }
+        if reply is not None and reading.pair is not None:
+            line = {**reply.facts(reading.pair), **line}
         return steps.Record(pair=pair, line=line, now=reading.time(self.monotonic()))
-
-    def _learned(self, reading: Reading, pair: Pair) -> int | None:
-        """The lifetime of a token that had none known, from the 401 that it was met by."""
-        if self.ask.rejected != pair.generation or pair.expires_at is not None:
-            return pair.learned_lifetime
-        lived = reading.now - pair.obtained_at
-        return min(lived, pair.learned_lifetime or lived)
 
     def _why(self, pair: Pair) -> str:
         if self.ask.rejected == pair.generation:
             return "rejected"
+        if self.ask.renew == pair.generation:
+            return "asked for"
         return "stale" if self.ask.ahead else "expired"
 
     def _event_id(self) -> UUID:
         return UUID(int=self.chance.getrandbits(128), version=4)
-
-    def _jittered(self, pause: int) -> int:
-        return int(pause * self.chance.uniform(0.5, 1.0))

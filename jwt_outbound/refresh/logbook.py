@@ -1,9 +1,10 @@
-"""The log line of each outcome: who, where, what, and for the operator the cure. No token."""
+"""The log line of each outcome: who, where, what, and for the operator the cure. No token.
+
+A receiver of `token_pair_event`; a project that writes lines of its own disconnects it.
+"""
 
 import logging
-from typing import Final
-
-from jwt_outbound.refresh.steps import Record
+from typing import Any, Final
 
 logger = logging.getLogger("jwt_outbound")
 
@@ -19,27 +20,28 @@ _LEVELS: Final = {
 }
 
 
-def log(step: Record) -> None:
+def log(
+    *, service: str, user_id: Any, generation: int, kind: str, failures: int, **line: Any
+) -> None:
     """Writes the line; a pair that keeps failing is an error."""
-    pair, line = step.pair, step.line
-    kind = line["kind"]
-    stuck = kind == "unavailable" and pair.failures + 1 >= STUCK_AFTER
+    stuck = kind == "unavailable" and failures + 1 >= STUCK_AFTER
+    reason, code = line.get("reason", ""), line.get("code", "")
     logger.log(
         logging.ERROR if stuck else _LEVELS.get(kind, logging.INFO),
         "Token pair of user %s for service %r, generation %s: %s%s%s.",
-        pair.user_id,
-        pair.service,
-        pair.generation,
+        user_id,
+        service,
+        generation,
         "stuck, issuer unavailable" if stuck else kind,
-        f", reason {line['reason']}" if line.get("reason") else "",
-        f", code {line['code']}" if line.get("code") else "",
+        f", reason {reason}" if reason else "",
+        f", code {code}" if code else "",
         extra={
-            "service": pair.service,
-            "user_id": pair.user_id,
-            "generation": pair.generation,
+            "service": service,
+            "user_id": user_id,
+            "generation": generation,
             "outcome": kind,
-            "reason": line.get("reason", ""),
-            "code": line.get("code", ""),
+            "reason": reason,
+            "code": code,
             "status": line.get("status"),
             "duration_ms": line.get("duration_ms"),
         },

@@ -1,8 +1,8 @@
 """What the flow asks of whoever drives it: one class for each step, and what is sent back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from jwt_outbound.issuers.answers import Answer
@@ -88,6 +88,19 @@ class Reply:
     """The monotonic time at which the issuer was asked."""
     ended: int
 
+    def facts(self, pair: Pair) -> dict[str, Any]:
+        """What the history says of the issuer's answer; `pair` as it was before the lease."""
+        if self.answer is None:
+            return {}
+        return {
+            "code": self.answer.code,
+            "status": self.answer.status,
+            "ambiguous": self.answer.ambiguous,
+            "replay": pair.presented,
+            "takeover": pair.lease_until > 0,
+            "duration_ms": (self.ended - self.started) // 1000,
+        }
+
 
 @dataclass(frozen=True)
 class Revoke:
@@ -142,6 +155,9 @@ Step = (
     Read | Insert | Prepare | Change | Save | Settle | Exchange | Revoke | Health | Record
     | Committed | Announce | Pause
 )  # fmt: skip
+
+Result = TypeVar("Result")
+Flow = Generator[Step, Any, Result]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,14 +59,23 @@ def change(step: Change) -> bool:
 
 
 def save(step: Save, *, renewable: bool) -> bool | None:
-    """As `change`, but None where the database failed: then it may be committed or not."""
+    """As `change`, but None where the database failed: then it may be committed or not.
+
+    Raises in a caller's transaction alone.
+    """
     try:
         own.ensure_ready(alias())
         return _swap(step.pair, step)
-    except Exception as error:  # noqa: BLE001 - an answer in memory is never let go
+    except Exception as error:
+        connection = connections[alias()]
+        if connection.in_atomic_block:
+            # The caller's own transaction: what failed in it once would fail in it for ever.
+            raise
         _complain(step.pair, error)
         if renewable:
             _try_to_renew()
+        else:
+            connection.close_if_unusable_or_obsolete()
         return None
     finally:
         seen.change(step.pair.service, step.pair.user_id)

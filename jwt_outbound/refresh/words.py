@@ -25,6 +25,8 @@ class Ask:
     """How much life the access token must have left; at most half of its lifetime counts."""
     rejected: int | None = None
     """The generation whose access token the other side has just refused with a 401."""
+    renew: int | None = None
+    """The generation that is to be replaced although it may still be good."""
     ahead: bool = False
     """Nobody waits: it is for later."""
 

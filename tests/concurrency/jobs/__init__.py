@@ -1,0 +1,1 @@
+"""What workers can be told to do: functions of a `Stage` and plain data."""
