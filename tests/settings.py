@@ -46,7 +46,7 @@ def _database(name: str) -> dict[str, Any]:
 DATABASES = {"default": _database("default"), "tokens": _database("tokens")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-SECRET_KEY = "the tests have no secret, but HS256 wants 32 bytes"  # noqa: S105
+SECRET_KEY = "the tests have no secret, but HS256 wants 32 bytes"
 DEBUG = False
 USE_TZ = True
 ALLOWED_HOSTS = ["*"]
