@@ -58,14 +58,17 @@ $(STAMP): requirements.txt pyproject.toml
 demo: install ## run the portal and billing until Ctrl-C (PORT=8000)
 	@exec $(PY) manage.py demo --port $(PORT)
 
+# A module at a time on each core, unless ARGS say what to run and how.
+HOW = $(if $(strip $(ARGS)),$(ARGS),-n auto --dist loadfile)
+
 # pytest's status 5 is "no test was selected": with ARGS that may be so on one database, without never.
 test: install ## run the tests, on every database that answers (ARGS="-k lease" goes to pytest)
 	@echo "== All tests, on SQLite"
-	@JWT_OUTBOUND_TEST_DB=sqlite $(PY) -m pytest $(ARGS)
+	@JWT_OUTBOUND_TEST_DB=sqlite $(PY) -m pytest $(HOW)
 	@databases=$$($(PY) -m tests.which_databases) || exit 1; \
 	for database in $$databases; do \
 		echo "== The tests marked 'database' again, on $$database"; \
-		JWT_OUTBOUND_TEST_DB=$$database $(PY) -m pytest -m database $(ARGS); status=$$?; \
+		JWT_OUTBOUND_TEST_DB=$$database $(PY) -m pytest -m database $(HOW); status=$$?; \
 		[ $$status -eq 0 ] || [ $$status -eq $(if $(strip $(ARGS)),5,0) ] || exit $$status; \
 	done; \
 	echo "== Passed on: sqlite $$databases"
@@ -76,6 +79,10 @@ SCHEDULES ?= 100000
 SEED ?=
 simulate: install ## the refresh under 100,000 random schedules (SCHEDULES=1000; SEED=7 replays one)
 	@exec $(PY) -m tests.simulation $(if $(SEED),--seed $(SEED) --replay,--schedules $(SCHEDULES))
+
+proof: install ## the figures behind docs/promises.md: stampedes on every database, then schedules
+	@$(PY) -m tests.concurrency
+	@$(PY) -m tests.simulation --schedules 20000
 
 check: install ## formatting, lint, types, migrations, system checks, import layers
 	$(PY) -m ruff format --check .
