@@ -1,0 +1,1 @@
+"""An app for INSTALLED_APPS: keeps the pairs that django-allauth logs in with."""
