@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.db import transaction
+from django.db import InterfaceError, OperationalError
 from django.db.models import Model
 
-from jwt_outbound import clock, refresh_ahead, seen, signals, swaps
+from jwt_outbound import clock, refresh_ahead, seen, signals
 from jwt_outbound.ciphers import ACCESS, sealer
 from jwt_outbound.clock import SECOND
 from jwt_outbound.conf import get_service, micro
@@ -23,7 +23,7 @@ from jwt_outbound.querysets import alias
 from jwt_outbound.refresh import flights
 from jwt_outbound.refresh.decisions import decide
 from jwt_outbound.refresh.driver import Driver, at_the_issuer
-from jwt_outbound.refresh.failures import in_progress, not_found
+from jwt_outbound.refresh.failures import in_progress, not_found, store_unavailable
 from jwt_outbound.refresh.policies import policy_of
 from jwt_outbound.refresh.steps import Outcome
 from jwt_outbound.refresh.words import Ask
@@ -141,8 +141,12 @@ class Call:
         return self._next(reading)
 
     def _read(self) -> Reading:
+        """Raises `TokenStoreUnavailable` where the database is away, so that it is a 503."""
         ask = self._ask
-        reading: Reading = TokenPair.objects.read(user_id=ask.user_id, service=ask.service)
+        try:
+            reading: Reading = TokenPair.objects.read(user_id=ask.user_id, service=ask.service)
+        except (OperationalError, InterfaceError) as error:
+            raise store_unavailable(self.policy, error).error(ask) from error
         return reading
 
     def _next(self, reading: Reading) -> Grant | Waiting:
@@ -229,22 +233,3 @@ class Call:
     def _left(self) -> float:
         """Seconds of the wait budget."""
         return max(0.0, (self._give_up_at - clock.monotonic()) / SECOND)
-
-
-LONGEST_HOLD = 600 * SECOND
-"""Microseconds; after a 401 that a refresh did not cure, for the first time."""
-
-
-def note_unhelped(grant: Grant) -> None:
-    """The request was refused again with a token that was refreshed for it.
-
-    So the 401 is no expiry, and no 401 of this pair starts a refresh for min(10 min, a quarter of
-    the lifetime), doubling each time up to an hour.
-    """
-    pair = TokenPair.objects.read(pk=grant.pk).pair
-    if pair is None or pair.generation != grant.generation:
-        return
-    first = min(LONGEST_HOLD, (pair.lifetime or 4 * LONGEST_HOLD) // 4)
-    length = min(first << min(pair.holds, 16), 3600 * SECOND)
-    with transaction.atomic(using=alias()):
-        TokenPair.objects.swap(swaps.unhelped(pair, length), pk=pair.pk)

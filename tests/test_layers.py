@@ -35,7 +35,7 @@ LAYERS: list[list[set[str]]] = [
     # 4: the protocol and who carries it out
     [{"refresh", "refresh.*"}],
     # 5: the one door
-    [{"tokens"}, {"grants", "refresh_ahead"}],
+    [{"tokens"}, {"holds", "refresh_ahead"}, {"grants"}],
     # 6: callers of other services
     [{"clients", "clients.*"}],
     # 7: what Django meets

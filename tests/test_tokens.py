@@ -3,11 +3,12 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import AnonymousUser, User
-from django.db import connections
+from django.db import OperationalError, connections
 from django.test import TestCase
 from pytest_django import DjangoAssertNumQueries
 
@@ -18,8 +19,10 @@ from jwt_outbound.exceptions import (
     ServiceNotConfigured,
     TokenPairNotFound,
     TokenPairUnreadable,
+    TokenStoreUnavailable,
 )
 from jwt_outbound.models import TokenPair, TokenPairEvent
+from jwt_outbound.querysets import TokenPairQuerySet
 from jwt_outbound.rows import Pair
 from jwt_outbound.testing import FakeIssuer, drain, shift_clock
 from jwt_outbound.tokens import afetch_valid_access_token, fetch_valid_access_token
@@ -241,3 +244,15 @@ def _fetch_elsewhere(user: User) -> str:
         return fetch(user)
     finally:
         connections.close_all()
+
+
+def test_a_database_that_is_away_is_an_error_of_our_tree(
+    user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*args: Any, **options: Any) -> None:
+        raise OperationalError("server closed the connection")
+
+    monkeypatch.setattr(TokenPairQuerySet, "read", away)
+    with pytest.raises(TokenStoreUnavailable) as unavailable:
+        fetch_valid_access_token("billing", user)
+    assert unavailable.value.retry_after == 1

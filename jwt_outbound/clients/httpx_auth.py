@@ -15,8 +15,8 @@ from jwt_outbound.clients.httpx_redirects import Watch, async_watch, watch
 from jwt_outbound.clients.second_line import SecondLine
 from jwt_outbound.conf import get_service
 from jwt_outbound.grants import Grant
+from jwt_outbound.holds import note_unhelped
 from jwt_outbound.origins import ensure_own
-from jwt_outbound.tokens import note_unhelped
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from requests.utils import rewind_body
 
 from jwt_outbound.clients.second_line import SecondLine
 from jwt_outbound.grants import Grant
-from jwt_outbound.tokens import note_unhelped
+from jwt_outbound.holds import note_unhelped
 
 
 class ResponseHook:

@@ -13,12 +13,13 @@ from django.db import Error as DatabaseFailure
 from jwt_outbound import clock, signals
 from jwt_outbound.ciphers import ACCESS, REFRESH, sealer
 from jwt_outbound.conf import Service, issuer_of
-from jwt_outbound.exceptions import JWTOutboundError, TokenStoreUnavailable
+from jwt_outbound.exceptions import JWTOutboundError
 from jwt_outbound.faults import describe
 from jwt_outbound.issuers.answers import Answer
 from jwt_outbound.models import TokenPair
 from jwt_outbound.querysets import place
 from jwt_outbound.refresh import store
+from jwt_outbound.refresh.failures import store_unavailable
 from jwt_outbound.refresh.flow import Refresh
 from jwt_outbound.refresh.policies import policy_of
 from jwt_outbound.refresh.steps import (
@@ -76,14 +77,10 @@ class Driver:
         try:
             return self._drive(refresh.run())
         except JWTOutboundError as error:
-            return self._failed(type(error), str(error), _attributes(error))
+            failure = Failure(kind=type(error), message=str(error), attributes=_attributes(error))
+            return _ended(failure)
         except DatabaseFailure as error:
-            return self._failed(
-                TokenStoreUnavailable,
-                f"The token tables' database did not do its part ({type(error).__name__}): "
-                f"the pair for service {self.service.name!r} was not refreshed.",
-                {"retry_after": 1.0},
-            )
+            return _ended(store_unavailable(policy_of(self.service), error))
 
     def _drive(self, flow: Flow[Outcome]) -> Outcome:
         result: Any = None
@@ -201,13 +198,10 @@ class Driver:
                 describe(error),
             )
 
-    def _failed(
-        self, kind: type[JWTOutboundError], message: str, attributes: dict[str, Any]
-    ) -> Outcome:
-        nothing = Reading(pair=None, issuer=IssuerHealth(), now=0, at=0)
-        return Outcome(
-            reading=nothing, failure=Failure(kind=kind, message=message, attributes=attributes)
-        )
+
+def _ended(failure: Failure) -> Outcome:
+    """The end of a flight that has no reading to show."""
+    return Outcome(reading=Reading(pair=None, issuer=IssuerHealth(), now=0, at=0), failure=failure)
 
 
 def _attributes(error: JWTOutboundError) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from jwt_outbound.exceptions import (
     RefreshInProgress,
     TemporarilyUnavailable,
     TokenPairNotFound,
+    TokenStoreUnavailable,
 )
 from jwt_outbound.issuers.answers import Answer, Meaning, misconfigured_message, said
 from jwt_outbound.refresh.words import Failure, Policy
@@ -71,6 +72,15 @@ def of_answer(answer: Answer, policy: Policy, length: int) -> Failure:
         return unavailable(message, length, IssuerMisconfigured)
     message = f"The issuer of service {policy.service!r} gave no usable answer{said(answer)}."
     return unavailable(message, length, ambiguous=answer.ambiguous)
+
+
+def store_unavailable(policy: Policy, error: Exception) -> Failure:
+    """The database is away or did not take a write; its message may hold what was to be stored."""
+    message = (
+        f"The token tables' database did not do its part ({type(error).__name__}): "
+        f"the pair for service {policy.service!r} was neither read nor refreshed."
+    )
+    return unavailable(message, SECOND, TokenStoreUnavailable)
 
 
 def in_progress(policy: Policy) -> Failure:
