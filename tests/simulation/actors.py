@@ -101,7 +101,7 @@ def call(world: World, actor: Actor, **asked: Any) -> Course[Reading | None]:
                 step = _look_once_more(world, actor, fetching)
                 continue
             outcome: Outcome = step.result()
-            if outcome.yours:
+            while outcome.yours:
                 inline = True
                 ask = fetching.ask_for(outcome.reading, inline=True)
                 outcome = yield from Pilot(world, actor, ask, transaction=actor.transaction).fly()

@@ -48,14 +48,12 @@ def _check_usable(world: World) -> None:
 
 
 def _check_sessions(world: World) -> None:
-    """A session is over by a refusal of a later login's pair, and never by an older one's.
-
-    Its own pair's may come while its request still lasts, and then is told apart by nobody.
-    """
-    refused = max((r.login for r in world.ledger.refusals.values() if r.counted), default=-1)
-    for login, session in world.sessions:
-        over = sessions.is_over(session)
-        if login > refused and over:
+    """A session is over by a refusal of its login's pair or of a later one's, and by no other."""
+    counted = [refusal for refusal in world.ledger.refusals.values() if refusal.counted]
+    for session in world.sessions:
+        over = sessions.is_over(session.data)
+        after = [refusal for refusal in counted if refusal.login >= session.login]
+        if over and not after:
             violated(Rule.LATER_LOGIN)
-        if login < refused and not over:
+        if not over and any(refusal.counted_at > session.stamped_at for refusal in after):
             violated(Rule.SESSIONS_END)

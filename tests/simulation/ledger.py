@@ -167,6 +167,7 @@ class Ledger:
     def epoch_raised(self, event_id: UUID) -> None:
         refusal = self.refusals[event_id]
         refusal.counted += 1
+        refusal.counted_at = self.world.now
         invariants.check_epoch(refusal, self.logins)
 
     def looked_again(self, actor: Actor) -> None:

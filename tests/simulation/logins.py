@@ -14,7 +14,7 @@ from tests.simulation.actors import call
 from tests.simulation.issuer import Issued
 from tests.simulation.scenes import USER, granted_terms
 from tests.simulation.sealing import opened
-from tests.simulation.world import AT_ONCE
+from tests.simulation.world import AT_ONCE, Session
 
 if TYPE_CHECKING:
     from tests.simulation.table import Transaction
@@ -47,7 +47,7 @@ def log_in(
     number = world.ledger.logins
     yield AT_ONCE
     sessions.restamp(session, [USER])
-    world.sessions.append((number, session))
+    world.sessions.append(Session(number, session, world.now))
 
 
 def _store(

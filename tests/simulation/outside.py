@@ -31,8 +31,8 @@ def check_refusal_announced(refusal: Refusal | None, actor: Actor, now: int) -> 
     if refusal.untidy or outlived(actor, now):
         return
     for other in refusal.announced_by:
-        at_work = other is not actor and not other.ended
-        if not (other.crashed or other.failed or at_work):
+        at_work = other is not actor and not other.ended_at
+        if not (other.crashed or other.failed or at_work or outlived(other, other.ended_at)):
             violated(Rule.REFUSAL_ONCE)
 
 

@@ -84,3 +84,4 @@ class Refusal:
     """Somebody announced it after his lease had run out."""
     counted: int = 0
     """How often it has ended the user's sessions."""
+    counted_at: int = 0

@@ -20,7 +20,7 @@ from tests.simulation import actors, faults, logins
 from tests.simulation.ending import check_ending
 from tests.simulation.rules import Rule, Violation, violated
 from tests.simulation.scenes import LEASE, USER, Profile, draw
-from tests.simulation.world import Actor, World
+from tests.simulation.world import Actor, Session, World
 
 MOST_STEPS: Final = 6000
 MOST_LAST_CALLS: Final = 8
@@ -96,7 +96,7 @@ class Schedule:
         swap = swaps.stored(logins.columns_of(world, issued, world.now))
         world.table.swap(world.actor, swap, "store")
         session: Any = {SESSION_KEY: str(USER)}
-        world.sessions.append((world.ledger.logins, session))
+        world.sessions.append(Session(world.ledger.logins, session, world.now))
         world.now = then
 
     def _draw_caller(self) -> actors.Coming:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
@@ -73,8 +74,9 @@ class Actor:
         self.course: Course[Any]
         self.began_at = self.ready_at = now
         self.paused_until = self.stalled = self.looked_at = 0
-        self.ended = self.crashed = self.failed = False
-        """Done; killed; or what it needed did not do its part."""
+        self.ended_at = 0
+        self.crashed = self.failed = False
+        """Killed; or what it needed did not do its part."""
         self.transaction: Transaction | None = None
         self.future: Future[Outcome] | None = None
         self.flight: Flight | None = None
@@ -86,6 +88,15 @@ class Actor:
 
     def __str__(self) -> str:
         return f"{self.kind} {self.index} in process {self.process.index}"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A user's session, and the login whose request stamped it."""
+
+    login: int
+    data: Any
+    stamped_at: int
 
 
 class World:
@@ -101,8 +112,7 @@ class World:
         self.actors: list[Actor] = []
         self.actor: Actor
         """Whose turn it is."""
-        self.sessions: list[tuple[int, Any]] = []
-        """Number of the login and the session that it began."""
+        self.sessions: list[Session] = []
         self.faults: Counter[str] = Counter()
         self.trace: list[str] | None = None
         self.path = 0
@@ -143,7 +153,7 @@ class World:
             until = next(actor.course)
         except StopIteration:
             self.actors.remove(actor)
-            actor.ended = True
+            actor.ended_at = self.now
             return
         self.now += 100 + int(self.rng.random() * STEP)
         actor.ready_at = max(until, self.now)
