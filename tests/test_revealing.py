@@ -25,6 +25,7 @@ ALLOWED = {
     # ... or read, for its claims or to be told from another.
     ("accounts", "subject_of"),
     ("inspection", "facts_of"),
+    ("issuers.answers", "__post_init__"),
     ("issuers.answers", "without"),
 }
 TELLING = {"debug", "info", "warning", "error", "critical", "log", "print", "write", "format"}

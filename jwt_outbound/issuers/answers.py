@@ -57,6 +57,12 @@ class Answer:
     if_proven: bool = False
     """A refusal only where this issuer has refreshed some pair before; else misconfigured."""
 
+    def __post_init__(self) -> None:
+        """Here, while the issuer's own code runs: later nothing may stand before the commit."""
+        for token in (self.access, self.refresh):
+            if token and not wire.token(token.reveal()):
+                raise ValueError("The issuer's token is no visible ASCII text below 64 KiB.")
+
     @classmethod
     def granted(
         cls,
@@ -66,12 +72,7 @@ class Answer:
         expires_in: float | None = None,
         **more: Any,
     ) -> Answer:
-        """A new pair; `refresh=None` keeps the old refresh token. Durations are seconds.
-
-        Raises ValueError for tokens that no header can carry.
-        """
-        if (access and not wire.token(access)) or (refresh and not wire.token(refresh)):
-            raise ValueError("The issuer's token is no visible ASCII text below 64 KiB.")
+        """A new pair; `refresh=None` keeps the old one. Seconds. ValueError for unsendable tokens."""
         return cls(
             meaning=Meaning.GRANTED,
             access=Secret(access),
@@ -106,7 +107,12 @@ class Answer:
         return self.meaning is Meaning.REFUSED
 
     def without(self, token: Secret) -> Answer:
-        """The answer, whose code is dropped if it repeats a part of `token`: it is logged."""
+        """The answer, whose code is dropped if it repeats a part of `token`: it is logged.
+
+        A grant is left alone: its code is not looked at.
+        """
+        if self.is_grant:
+            return self
         repeats = len(self.code) >= SHORTEST_PIECE and self.code in token.reveal()
         return replace(self, code="") if repeats else self
 

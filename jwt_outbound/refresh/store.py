@@ -4,6 +4,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final, TypeVar
 
@@ -71,11 +72,15 @@ def save(step: Save, *, renewable: bool) -> bool | None:
         if connection.in_atomic_block:
             # The caller's own transaction: what failed in it once would fail in it for ever.
             raise
-        _complain(step.pair, error)
-        if renewable:
-            _try_to_renew()
-        else:
-            connection.close_if_unusable_or_obsolete()
+        # Whatever goes wrong in here, a stranger's log filter or FLIGHT_CONTEXT included, the
+        # answer is still in memory and the next try may store it.
+        with suppress(Exception):
+            _complain(step.pair, error)
+        with suppress(Exception):
+            if renewable:
+                _try_to_renew()
+            else:
+                connection.close_if_unusable_or_obsolete()
         return None
     finally:
         seen.change(step.pair.service, step.pair.user_id)
@@ -86,7 +91,7 @@ def settle(step: Settle) -> Reading | None:
     try:
         own.ensure_ready(alias())
         reading: Reading = TokenPair.objects.read(pk=step.pair.pk)
-    except Error:
+    except Exception:  # noqa: BLE001 - see save()
         return None
     return reading
 

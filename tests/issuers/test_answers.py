@@ -15,6 +15,7 @@ from jwt_outbound.exceptions import (
 )
 from jwt_outbound.issuers import Answer, Meaning, Profile, SimpleJWTIssuer
 from jwt_outbound.issuers.answers import read_answer, said
+from jwt_outbound.secret import Secret
 
 GRANTED, REFUSED = Meaning.GRANTED, Meaning.REFUSED
 MISCONFIGURED, UNAVAILABLE = Meaning.MISCONFIGURED, Meaning.UNAVAILABLE
@@ -215,3 +216,20 @@ def test_an_issuer_of_ones_own_cannot_grant_what_no_header_carries(token: str) -
         with pytest.raises(ValueError, match="visible ASCII") as caught:
             Answer.granted(*pair)
         assert token not in str(caught.value)
+
+
+@pytest.mark.parametrize("token", ["two words", "a\r\nX-Header: b", "\ud800", "x" * 70_000])
+def test_a_grant_with_a_token_that_no_header_carries_can_not_be_made(token: str) -> None:
+    """However it is made: it must fail in the issuer's code, not on the way to the commit."""
+    with pytest.raises(ValueError, match="visible ASCII"):
+        Answer.granted(token)
+    with pytest.raises(ValueError, match="visible ASCII"):
+        Answer.granted("good", token)
+    with pytest.raises(ValueError, match="visible ASCII"):
+        Answer(meaning=Meaning.GRANTED, access=Secret(token))
+
+
+def test_the_code_of_a_grant_is_not_looked_at() -> None:
+    nonsense: Any = None
+    granted = Answer.granted("good", code=nonsense)
+    assert granted.without(Secret("good-refresh")) is granted

@@ -122,6 +122,25 @@ class TestSaving:
                 store.save(saved(pair), renewable=False)
             transaction.set_rollback(True)
 
+    @pytest.mark.parametrize("stranger", ["a log filter", "FLIGHT_CONTEXT"])
+    def test_what_a_stranger_raises_meanwhile_does_not_let_go_of_the_answer(
+        self, pair: Pair, row: Row, stranger: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def strange(*args: Any) -> None:
+            raise ZeroDivisionError
+
+        if stranger == "a log filter":
+            monkeypatch.setattr(store.logger, "filter", strange)
+        else:
+            monkeypatch.setattr(store.own, "renew", strange)
+
+        def save_until_it_holds() -> list[Any]:
+            with failing("jwt_outbound_tokenpair", times=1):
+                return [store.save(saved(pair), renewable=True) for _ in range(2)]
+
+        assert in_a_flight(save_until_it_holds) == [None, True]
+        assert row().access_sealed == b"new"
+
     def test_settling_reads_or_knows_nothing(self, pair: Pair) -> None:
         reading = store.settle(Settle(pair))
         assert reading is not None
