@@ -72,7 +72,7 @@ class Answer:
         expires_in: float | None = None,
         **more: Any,
     ) -> Answer:
-        """A new pair; `refresh=None` keeps the old one. Seconds. ValueError for unsendable tokens."""
+        """A new pair; `refresh=None` keeps the old. Raises ValueError for unsendable tokens."""
         return cls(
             meaning=Meaning.GRANTED,
             access=Secret(access),
