@@ -15,10 +15,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from jwt_outbound import refresh_ahead, sessions
+from jwt_outbound.compare_and_swap import Swap
 from jwt_outbound.exceptions import JWTOutboundError, ServiceNotConfigured
 from jwt_outbound.models import IssuerState, TokenPair
 from jwt_outbound.read_only_admin import OfUsersAdmin, attach_users
-from jwt_outbound.swaps import Swap
 
 MOST_AT_ONCE: Final = 50
 """Pairs of one action: each may take as long as an issuer takes to answer."""

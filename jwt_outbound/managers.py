@@ -12,6 +12,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from jwt_outbound import seen, swaps
 from jwt_outbound.ciphers import ACCESS, REFRESH, sealer
+from jwt_outbound.compare_and_swap import Swap
 from jwt_outbound.conf import Service, get_service, issuer_of, micro
 from jwt_outbound.exceptions import IssuerUnavailable, TokenPairUnreadable
 from jwt_outbound.faults import describe, discreet
@@ -165,7 +166,7 @@ class TokenPairManager(AliasedManager.from_queryset(TokenPairQuerySet)):  # type
             anew.add(user_id)
         return pair
 
-    def _upsert(self, user_id: Any, service: str, swap: swaps.Swap) -> TokenPair:
+    def _upsert(self, user_id: Any, service: str, swap: Swap) -> TokenPair:
         """One UPDATE, which counts the generation itself; an INSERT first where no row is.
 
         The UPDATE comes first: it sees also what an old snapshot of the caller's does not.

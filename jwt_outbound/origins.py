@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,10 +25,15 @@ def origin_of(url: str) -> Origin | None:
     characters, no host) has no origin at all.
     """
     beginning = _BEGINNING.match(url)
-    if beginning is None or any(c <= " " or c in "\\@%\x7f" for c in beginning[2]):
+    return None if beginning is None else _origin_of(beginning[0], beginning[2])
+
+
+@lru_cache(maxsize=256)
+def _origin_of(beginning: str, authority: str) -> Origin | None:
+    if any(c <= " " or c in "\\@%\x7f" for c in authority):
         return None
     try:
-        parts = urlsplit(beginning[0])
+        parts = urlsplit(beginning)
         host, port = _looked_up(parts.hostname or ""), parts.port
     except ValueError:
         return None
@@ -60,7 +66,7 @@ def ensure_own(url: str, own: Iterable[str], service: str) -> None:
 def is_own(url: str, own: Iterable[str]) -> bool:
     """Whether `url` has one of the origins of the URLs `own`."""
     origin = origin_of(url)
-    return origin is not None and origin in {origin_of(known) for known in own}
+    return origin is not None and any(origin == origin_of(known) for known in own)
 
 
 def fault_of_url(url: Any) -> str:

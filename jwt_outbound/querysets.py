@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -14,12 +14,16 @@ from django.db import connections, models
 from django.db.models import F
 
 from jwt_outbound import clock
+from jwt_outbound.compare_and_swap import Next, Now, Over, Set, Swap
 from jwt_outbound.conf import get_settings
 from jwt_outbound.fields import DatabaseNow, now_sql
+from jwt_outbound.row_query import fetch_row
 from jwt_outbound.rows import IssuerHealth, Pair, Reading
-from jwt_outbound.swaps import Next, Now, Over, Set, Swap
+from jwt_outbound.swap_query import carry_out
 
 COLUMNS: Final = tuple(f.name for f in dataclasses.fields(Pair))
+HEALTH: Final = tuple(f.name for f in dataclasses.fields(IssuerHealth))
+PLACE_TRIES: Final = 100
 UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -60,22 +64,32 @@ class TokenPairQuerySet(models.QuerySet[Any]):
     """Readings and compare-and-swaps, on whichever connection this thread has."""
 
     def read(self, **which: Any) -> Reading:
-        """The row that `which` names (`pk=`, or `user_id=` and `service=`) and the clocks."""
+        """The row that `which` names (`pk=`, or `user_id=` and `service=`) and the clocks.
+
+        It takes little more than the database takes for it, and so sees no filter before it.
+        """
+        if self.query.where:
+            raise TypeError("read() is told by its arguments which row, and not by a filter.")
         at = clock.monotonic()
-        rows = list(self.filter(**which).values_list(*COLUMNS, DatabaseNow())[:1])
+        row = fetch_row(self.model, COLUMNS, self.db, which)
         took = clock.monotonic() - at
-        if not rows:
+        if row is None:
             return Reading(pair=None, issuer=IssuerHealth(), now=database_now(), at=at, took=took)
-        *values, now = rows[0]
-        columns = dict(zip(COLUMNS, values, strict=True))
-        columns["access_sealed"] = bytes(columns["access_sealed"])
-        columns["refresh_sealed"] = bytes(columns["refresh_sealed"])
-        return Reading(pair=Pair(**columns), issuer=IssuerHealth(), now=now, at=at, took=took)
+        now = row.pop()
+        return Reading(pair=_pair(row), issuer=IssuerHealth(), now=now, at=at, took=took)
+
+    def pairs(self, limit: int) -> list[Pair]:
+        """At most `limit` of these rows."""
+        return [_pair(values) for values in self.values_list(*COLUMNS)[:limit]]
+
+    def each_pair(self, chunk_size: int) -> Iterator[Pair]:
+        """All of these rows, fetched in chunks."""
+        rows = self.values_list(*COLUMNS).iterator(chunk_size=chunk_size)
+        return (_pair(values) for values in rows)
 
     def swap(self, swap: Swap, **which: Any) -> bool:
         """Carries out `swap` on the row that `which` names, as one UPDATE; whether it held."""
-        changes = {column: _sql(column, value) for column, value in swap.changes.items()}
-        return bool(self.matching(swap.where, **which).update(**changes))
+        return carry_out(self.model, self.db, swap, which)
 
     def matching(self, where: Mapping[str, Any], **which: Any) -> TokenPairQuerySet:
         """The rows that `which` names, as far as they are as `where` says, in a `Swap`'s words."""
@@ -102,14 +116,45 @@ class IssuerStateQuerySet(models.QuerySet[Any]):
 
     def health(self, service: str) -> IssuerHealth:
         """The health of the issuer of `service`; a missing row is a healthy, unproven one."""
-        names = [f.name for f in dataclasses.fields(IssuerHealth)]
-        rows = list(self.filter(service=service).values_list(*names)[:1])
-        return IssuerHealth(**dict(zip(names, rows[0], strict=True))) if rows else IssuerHealth()
+        row = fetch_row(self.model, HEALTH, self.db, {"service": service})
+        return IssuerHealth(**dict(zip(HEALTH, row[:-1], strict=True))) if row else IssuerHealth()
+
+    def health_of_all(self, services: Collection[str]) -> dict[str, IssuerHealth]:
+        """The same for many; those without a row are left out."""
+        rows = self.filter(service__in=services).values_list("service", *HEALTH)
+        return {name: IssuerHealth(**dict(zip(HEALTH, row, strict=True))) for name, *row in rows}
 
     def change(self, service: str, changes: Mapping[str, Any]) -> None:
         """Writes `changes`, in the words of a `Swap`; makes the row if there is none."""
         self.get_or_create(service=service)
         self.filter(service=service).update(**{k: _sql(k, v) for k, v in changes.items()})
+
+    def take_place(self, service: str, spacing: int, patience: int) -> int | None:
+        """Takes the next free place in the budget, `spacing` after the last one: how long to wait
+        for it, in microseconds. None, and nothing taken, if that is more than `patience`, or if
+        others were always quicker: to the snapshot of a caller's transaction it looks so for ever.
+        """
+        for _ in range(PLACE_TRIES):
+            row = self.filter(service=service).values_list("next_exchange_at", DatabaseNow())
+            found = row.first()
+            if found is None:
+                self.get_or_create(service=service)
+                continue
+            taken, now = found
+            place = max(taken, now)
+            if place - now > patience:
+                return None
+            free = self.filter(service=service, next_exchange_at=taken)
+            if free.update(next_exchange_at=place + spacing):
+                return int(place - now)
+        return None
+
+
+def _pair(values: Sequence[Any]) -> Pair:
+    columns = dict(zip(COLUMNS, values, strict=True))
+    columns["access_sealed"] = bytes(columns["access_sealed"])
+    columns["refresh_sealed"] = bytes(columns["refresh_sealed"])
+    return Pair(**columns)
 
 
 def _condition(column: str, value: Any) -> tuple[str, Any]:

@@ -13,13 +13,13 @@ from django.db.models.signals import post_delete
 from django.utils.connection import ConnectionDoesNotExist
 
 from jwt_outbound import alarm, sessions
+from jwt_outbound.compare_and_swap import Swap
 from jwt_outbound.conf import get_settings
 from jwt_outbound.models import LinkedAccount, SessionEpoch, TokenPair, TokenPairEvent
 from jwt_outbound.obtained import once_certain, store_attached
 from jwt_outbound.querysets import alias
 from jwt_outbound.refresh import logbook
 from jwt_outbound.signals import MUST_SUCCEED, token_pair_event, token_refresh_failed
-from jwt_outbound.swaps import Swap
 
 logger = logging.getLogger("jwt_outbound")
 

@@ -7,9 +7,9 @@ from typing import Any, Final
 from django.views.decorators.debug import sensitive_variables
 
 from jwt_outbound.ciphers import ACCESS, REFRESH, key_id_of, key_ids, sealer
+from jwt_outbound.compare_and_swap import Swap
 from jwt_outbound.exceptions import TokenPairUnreadable
 from jwt_outbound.models import TokenPair
-from jwt_outbound.swaps import Swap
 
 BATCH: Final = 500
 

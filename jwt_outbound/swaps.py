@@ -1,53 +1,14 @@
-"""Every write of the protocol, as data: a compare-and-swap of one row.
+"""Every write of the protocol, as data: each rule of it stands here once.
 
-A `Swap` says which values the row must still have and what it then becomes. Who carries it out
-(one UPDATE, or the simulation's model of one) adds nothing of its own, so each rule of the
-protocol stands here once. All of them are fenced on the generation; see design rule 3.1.
+All of them are fenced on the generation; see design rule 3.1.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
+from jwt_outbound.compare_and_swap import NEXT, NOW, OVER, SET, Now, Swap
 from jwt_outbound.rows import Pair
-
-
-@dataclass(frozen=True)
-class Now:
-    """The database's time at the write, plus so many microseconds."""
-
-    plus: int = 0
-
-
-@dataclass(frozen=True)
-class Next:
-    """The column's own value plus one, counted by the database."""
-
-
-@dataclass(frozen=True)
-class Over:
-    """As a condition: the time in the column is not in the future."""
-
-
-@dataclass(frozen=True)
-class Set:
-    """As a condition: the time in the column is there, whatever it is."""
-
-
-NOW: Final = Now()
-NEXT: Final = Next()
-OVER: Final = Over()
-SET: Final = Set()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Swap:
-    """`UPDATE ... SET changes WHERE pk AND where`; it holds if it matched the row."""
-
-    where: Mapping[str, Any]
-    changes: Mapping[str, Any]
-
 
 UNMARKED: Final[Mapping[str, Any]] = {
     "lease_until": 0,
@@ -65,6 +26,8 @@ UNMARKED: Final[Mapping[str, Any]] = {
     "announced_at": 0,
     "revoked_at": 0,
     "reconnect": False,
+    "parked": False,
+    "claimed_until": 0,
 }
 """Lease, journal, cool-down and marks of a pair that begins anew. The lease id stays."""
 
@@ -142,16 +105,28 @@ def saved(pair: Pair, columns: Mapping[str, Any]) -> Swap:
 
 
 def released(
-    pair: Pair, *, spent: bool, outcome: str, cooldown: int = 0, failures: int = 0
+    pair: Pair,
+    *,
+    spent: bool,
+    outcome: str,
+    cooldown: int = 0,
+    failures: int = 0,
+    due_after: int = 0,
+    in_hand: bool = False,
 ) -> Swap:
     """The lease taken on `pair` is given back, by its holder alone.
 
     `spent=False`: the outcome proves that this presentation did not use the token up, so the
-    journal is again what it was before the lease.
+    journal is again what it was before the lease. `due_after`: so much later the pair is due
+    again; 0: as before. `in_hand`: the worker that has claimed it tries again soon.
     """
     changes: dict[str, Any] = {"lease_until": 0, "outcome": outcome}
+    if not in_hand:
+        changes.update(claimed_until=0)
     if cooldown:
         changes.update(cooldown_until=Now(cooldown), failures=failures)
+    if due_after:
+        changes.update(refresh_at=Now(due_after))
     if not spent:
         changes.update(
             presented_generation=pair.presented_generation,
@@ -169,12 +144,18 @@ def held(pair: Pair, length: int, code: str, reason: str = "") -> Swap:
     here = {"generation": pair.generation, "refused_at": 0, "pending_until": pair.pending_until}
     return Swap(
         where=here,
-        changes={"pending_until": Now(length), "code": code, "reason": reason},
+        changes={
+            "pending_until": Now(length),
+            "refresh_at": Now(length),
+            "code": code,
+            "reason": reason,
+        },
     )
 
 
 def refused(pair: Pair, *, reason: str, code: str, event_id: UUID) -> Swap:
-    """The login is over. The lease stays until the refusal is announced."""
+    """The login is over. The lease stays until the refusal is announced, and until then the pair
+    is due: what a crash left unannounced is found by whoever looks for due pairs."""
     return Swap(
         where={"generation": pair.generation, "refused_at": 0},
         changes={
@@ -185,7 +166,7 @@ def refused(pair: Pair, *, reason: str, code: str, event_id: UUID) -> Swap:
             "event_id": event_id,
             "announced_at": 0,
             "pending_until": 0,
-            "refresh_at": None,
+            "refresh_at": NOW,
         },
     )
 
@@ -199,7 +180,7 @@ def announced(pair: Pair, event_id: UUID) -> Swap:
     """All receivers have been told of the refusal `event_id`."""
     return Swap(
         where={"generation": pair.generation, "event_id": event_id},
-        changes={"announced_at": NOW, "lease_until": 0},
+        changes={"announced_at": NOW, "lease_until": 0, "refresh_at": None},
     )
 
 
@@ -217,33 +198,30 @@ def unhelped(pair: Pair, length: int) -> Swap:
     )
 
 
-def holds(pair: Pair, swap: Swap, now: int) -> bool:
-    """Whether `swap` would match `pair` at the database's time `now`."""
-    return matches(pair, swap.where, now)
+def used(pair: Pair) -> Swap:
+    """Somebody uses this generation, so it is worth a refresh ahead; a parked pair is due again."""
+    as_read = {"used_generation": pair.used_generation, **({"parked": True} if pair.parked else {})}
+    unparked = {"parked": False, "refresh_at": NOW} if pair.parked else {}
+    return Swap(
+        # A refused pair would be due for ever: nothing is left to be done for it.
+        where={"generation": pair.generation, "refused_at": 0, **as_read},
+        changes={"used_generation": pair.generation, **unparked},
+    )
 
 
-def matches(pair: Pair, where: Mapping[str, Any], now: int) -> bool:
-    """Whether `pair` is as `where` says, at the database's time `now`."""
-    return all(_is(getattr(pair, column), value, now) for column, value in where.items())
+def parked(pair: Pair, until: int | None) -> Swap:
+    """Nobody uses the pair, so it is not due before `until`; None: not at all."""
+    as_read = {"used_generation": pair.used_generation, "refresh_at": pair.refresh_at}
+    return Swap(
+        where={"generation": pair.generation, **as_read},
+        changes={"parked": True, "refresh_at": until, "claimed_until": 0},
+    )
 
 
-def _is(found: Any, value: Any, now: int) -> bool:
-    if isinstance(value, Over):
-        return bool(found <= now)
-    return found > 0 if isinstance(value, Set) else bool(found == value)
-
-
-def applied(pair: Pair, swap: Swap, now: int) -> Pair:
-    """`pair` as `swap` leaves it: what the one UPDATE does, without the database."""
-    changes: dict[str, Any] = {}
-    for column, value in swap.changes.items():
-        if not hasattr(pair, column):
-            continue
-        match value:
-            case Now(plus):
-                changes[column] = now + plus
-            case Next():
-                changes[column] = getattr(pair, column) + 1
-            case _:
-                changes[column] = value
-    return replace(pair, **changes)
+def postponed(pair: Pair, until: Now | int | None) -> Swap:
+    """Nothing would help the pair now, so it is not due before `until`; None: not at all. Its use
+    does not change that, unlike a parked one's."""
+    return Swap(
+        where={"generation": pair.generation, "refresh_at": pair.refresh_at},
+        changes={"refresh_at": until, "claimed_until": 0},
+    )

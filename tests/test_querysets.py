@@ -12,10 +12,10 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from jwt_outbound import clock
 from jwt_outbound.clock import SECOND
+from jwt_outbound.compare_and_swap import NEXT, Now
 from jwt_outbound.models import IssuerState, TokenPair, TokenPairEvent
 from jwt_outbound.querysets import alias, database_now, place, shown
 from jwt_outbound.rows import IssuerHealth, Pair
-from jwt_outbound.swaps import NEXT, Now
 from jwt_outbound.testing import shift_clock
 from tests.conftest import Configure
 

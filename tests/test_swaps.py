@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from jwt_outbound import swaps
 from jwt_outbound.clock import SECOND
+from jwt_outbound.compare_and_swap import Next, Now, Swap, applied, holds
 from jwt_outbound.models import TokenPair
 from jwt_outbound.querysets import database_now
 from jwt_outbound.rows import SUSPENDED, Pair
-from jwt_outbound.swaps import Next, Now, Swap
 
 FAR = 10_000 * SECOND
 HOLDER = {"lease_host": "here", "lease_pid": 1}
@@ -52,6 +52,9 @@ PAIRS = st.fixed_dictionaries(
         "expires_at": st.sampled_from([None, 7]),
         "holds": counts,
         "failures": counts,
+        "refresh_at": st.none() | times,
+        "used_generation": st.integers(-1, 3),
+        "parked": flags,
     }
 )
 
@@ -69,6 +72,13 @@ def ways(draw: st.DrawFn, pair: Pair) -> dict[str, Callable[[], Swap]]:
             outcome="unavailable",
             cooldown=draw(st.just(0) | lengths),
             failures=draw(counts),
+            due_after=draw(st.just(0) | lengths),
+            in_hand=draw(flags),
+        ),
+        "used": lambda: swaps.used(pair),
+        "parked": lambda: swaps.parked(pair, draw(st.none() | lengths)),
+        "postponed": lambda: swaps.postponed(
+            pair, draw(st.none() | lengths | st.builds(Now, lengths))
         ),
         "held": lambda: swaps.held(
             pair, draw(lengths), "code", draw(st.sampled_from(["", SUSPENDED]))
@@ -104,8 +114,8 @@ def test_the_data_and_the_update_are_one(
     before = database_now()
     held = TokenPair.objects.swap(swap, pk=row.pk)
     after = database_now()
-    assert held is swaps.holds(pair, swap, before)
-    expected = swaps.applied(pair, swap, before) if held else pair
+    assert held is holds(pair, swap, before)
+    expected = applied(pair, swap, before) if held else pair
     assert_same(read(row.pk), expected, swap if held else None, after - before)
     if held and "lease_host" in swap.changes:
         row.refresh_from_db()

@@ -1,6 +1,7 @@
 """The `requests` client: a Session for one service and user, and the auth that it is made of."""
 
 import os
+import re
 from functools import cache
 from typing import Any
 
@@ -8,6 +9,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
+from jwt_outbound import environment
 from jwt_outbound.clients.holder import TokenHolder
 from jwt_outbound.clients.requests_hook import ResponseHook
 from jwt_outbound.clients.second_line import SecondLine
@@ -17,6 +19,10 @@ from jwt_outbound.grants import Grant
 from jwt_outbound.origins import ensure_own, is_own
 from jwt_outbound.tokens import fetch_valid_access_token
 from jwt_outbound.users import user_id_of
+
+_HOST = re.compile(r"https?://[^/?#]*")
+MOST_POOLS = 32
+"""Hosts whose connections are kept."""
 
 _adapters: dict[str, HTTPAdapter] = {}
 _forgotten: list[dict[str, HTTPAdapter]] = []
@@ -73,6 +79,20 @@ class ServiceClient(requests.Session):
         kwargs.setdefault("timeout", service.timeout)
         return super().request(method, target, *args, **kwargs)
 
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        """As `requests.Session.prepare_request`, which takes long to merge in what is empty."""
+        if not request.params:
+            request.params = None  # means the same
+        if not request.headers and None not in self.headers.values():
+            request.headers = None
+        return super().prepare_request(request)
+
+    def merge_environment_settings(
+        self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
+    ) -> Any:
+        """As `requests.Session.merge_environment_settings`, in less time."""
+        return environment.merge(self, url, proxies, stream, verify, cert)
+
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> Any:
         """As `requests.Session.send`.
 
@@ -113,10 +133,31 @@ class ServiceClient(requests.Session):
 
 
 class _Adapter(HTTPAdapter):
-    """Its connections do not print what they send, whatever `http.client`'s debug level is."""
+    """Its connections do not print what they send, whatever `http.client`'s debug level is.
 
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+    The pool of a host is remembered: to find it again in urllib3 takes longer than to send.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(pool_connections=MOST_POOLS, pool_maxsize=64)
+        self._pools: dict[tuple[str, Any], Any] = {}
+
+    def get_connection_with_tls_context(
+        self, request: Any, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        host = _HOST.match(request.url)
+        if host is None or proxies or cert is not None:
+            return self._pool(request, verify, proxies, cert)
+        pool = self._pools.get((host[0], verify))
+        if pool is None or pool.pool is None:  # closed
+            pool = self._pool(request, verify, proxies, cert)
+            if len(self._pools) >= MOST_POOLS:
+                self._pools.clear()
+            self._pools[host[0], verify] = pool
+        return pool
+
+    def _pool(self, *args: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args)
         pool.ConnectionCls = _quiet(pool.ConnectionCls)
         return pool
 
@@ -130,7 +171,7 @@ def _shared_adapter(scheme: str) -> HTTPAdapter:
     """One for all clients of this process: connections are kept, and nobody's cookies."""
     adapter = _adapters.get(scheme)
     if adapter is None:
-        adapter = _adapters.setdefault(scheme, _Adapter(pool_connections=32, pool_maxsize=64))
+        adapter = _adapters.setdefault(scheme, _Adapter())
     return adapter
 
 

@@ -9,6 +9,7 @@ import io
 import socket
 import time
 from collections.abc import Mapping
+from functools import partial
 from http.client import HTTPResponse
 from typing import Any
 
@@ -16,6 +17,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import wait_for_read
+
+from jwt_outbound import environment
 
 LARGEST_BODY = 1024 * 1024
 LATE = 0.25
@@ -84,12 +87,15 @@ class _Reader:
 class _Deadline:
     """Mixed into urllib3's connections."""
 
-    adapter: "_Adapter"
     host: str
     port: int
     socket_options: Any
     debuglevel = 0
     """`http.client`'s own, which a project may have raised, prints what is sent."""
+
+    def __init__(self, *arguments: Any, adapter: "_Adapter", **options: Any) -> None:
+        self.adapter = adapter
+        super().__init__(*arguments, **options)
 
     def _new_conn(self) -> socket.socket:
         """The host's addresses in turn share the deadline: urllib3 would grant it to each."""
@@ -125,6 +131,14 @@ class _Deadline:
         return HTTPResponse(reader, *args, **kwargs)
 
 
+class _HTTP(_Deadline, HTTPConnection):  # type: ignore[misc]
+    pass
+
+
+class _HTTPS(_Deadline, HTTPSConnection):  # type: ignore[misc]
+    pass
+
+
 class _Adapter(HTTPAdapter):
     """Serves one exchange, and knows whether its connection ever stood."""
 
@@ -142,10 +156,15 @@ class _Adapter(HTTPAdapter):
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        secure = issubclass(pool.ConnectionCls, HTTPSConnection)
-        base: type[Any] = HTTPSConnection if secure else HTTPConnection
-        pool.ConnectionCls = type("_Connection", (_Deadline, base), {"adapter": self})
+        kind = _HTTPS if issubclass(pool.ConnectionCls, HTTPSConnection) else _HTTP
+        pool.ConnectionCls = partial(kind, adapter=self)
         return pool
+
+
+class _Session(requests.Session):
+    def merge_environment_settings(self, *settings: Any) -> Any:
+        """As `requests.Session.merge_environment_settings`, in less time."""
+        return environment.merge(self, *settings)
 
 
 Response = tuple[int, Mapping[str, str], bytes]
@@ -166,7 +185,7 @@ def ask(method: str, url: str, *, deadline: float, **arguments: Any) -> Response
     """
     adapter = _Adapter(time.monotonic() + deadline)
     headers = {"Accept": "application/json", "Connection": "close", **arguments.pop("headers", {})}
-    with requests.Session() as session:
+    with _Session() as session:
         session.mount("http://", adapter)
         session.mount("https://", adapter)
         session.auth = _keep_as_it_is
