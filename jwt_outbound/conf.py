@@ -48,6 +48,10 @@ class Service:
     issuer_deadline: float = 8
     """Total time for one exchange with the issuer."""
     lease: float = 12
+    exchanges_per_second: float | None = None
+    """What all hosts together may send to the issuer; None: there is no budget."""
+    exchanges_at_once: int | None = None
+    """What one process may have under way at the issuer; None: half of its threads."""
     wait: float = 20
     """How long a caller waits for a refresh."""
     leeway: float | None = None

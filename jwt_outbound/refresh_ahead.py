@@ -1,23 +1,62 @@
 """Refreshing before anyone has to wait: what happens to a pair that is still good but due."""
 
 import logging
-from typing import Any
+import os
+import threading
+from collections.abc import Hashable
+from contextlib import ExitStack
+from typing import Any, Final
 
+from django.db import InterfaceError, OperationalError, connections, transaction
 from django.utils.module_loading import import_string
 
+from jwt_outbound import clock
+from jwt_outbound.clock import SECOND
 from jwt_outbound.conf import get_service, get_settings
-from jwt_outbound.exceptions import TokenStoreUnavailable
+from jwt_outbound.exceptions import LoginRequired, TokenStoreUnavailable
 from jwt_outbound.faults import describe
 from jwt_outbound.models import TokenPair
 from jwt_outbound.querysets import alias
 from jwt_outbound.refresh import flights
 from jwt_outbound.refresh.driver import Driver
+from jwt_outbound.refresh.failures import store_unavailable
+from jwt_outbound.refresh.policies import policy_of
 from jwt_outbound.refresh.steps import Outcome
-from jwt_outbound.refresh.words import Ask
+from jwt_outbound.refresh.words import Ask, Failure
+from jwt_outbound.rows import IssuerHealth, Reading
 from jwt_outbound.transactions import Situation, situation
-from jwt_outbound.users import ensure_active
+from jwt_outbound.users import ensure_active, user_id_of
 
 logger = logging.getLogger("jwt_outbound")
+
+AGAIN: Final = 30 * SECOND
+"""So long a pair that was handed to a runner is left to it, and a runner that failed left alone."""
+MOST_NOTED: Final = 10_000
+
+
+class Notes:
+    """What this process has done within the last `AGAIN`; the oldest are forgotten if need be."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._until: dict[Hashable, int] = {}
+
+    def note(self, what: Hashable) -> bool:
+        """False if it is noted already."""
+        now = clock.monotonic()
+        with self._lock:
+            while self._until:
+                oldest = next(iter(self._until))
+                if now < self._until[oldest] and len(self._until) < MOST_NOTED:
+                    break
+                del self._until[oldest]
+            if what in self._until:
+                return False
+            self._until[what] = now + AGAIN
+            return True
+
+    def __contains__(self, what: Hashable) -> bool:
+        return clock.monotonic() < self._until.get(what, 0)
 
 
 def start(driver: Driver) -> None:
@@ -25,30 +64,62 @@ def start(driver: Driver) -> None:
     runner = get_settings().refresh_ahead_runner
     if runner == "off":
         return
-    where = situation(alias())
-    if where is Situation.BARRED:
-        return
     try:
-        if runner != "thread":
-            import_string(runner)(driver.ask.service, driver.ask.user_id)
-        elif where is Situation.INLINE:
-            driver.inline = True
-            driver.run()
+        if runner == "thread":
+            _fly_ahead(driver)
         else:
-            flights.launch(driver)
+            _hand_over(driver.ask, runner)
     except Exception as error:  # noqa: BLE001 - the caller has his token
         logger.error(
             "A refresh ahead for %r was not started: %s.", driver.ask.service, describe(error)
         )
 
 
+def _fly_ahead(driver: Driver) -> None:
+    match situation(alias()):
+        case Situation.BARRED:
+            return
+        case Situation.INLINE:
+            driver.inline = True
+            driver.run()
+        case _:
+            flights.launch(driver)
+
+
+def _hand_over(ask: Ask, runner: str) -> None:
+    """Once for all the calls that meet the due pair until a worker has come to it.
+
+    A queue may be a table of the caller's own database: what fails there must not break the
+    transaction that the caller may be in. One that can't be reached is waited for by one caller.
+    """
+    if runner in notes or not notes.note((ask.pk, ask.generation)):
+        return
+    try:
+        with ExitStack() as savepoints:
+            for connection in connections.all(initialized_only=True):
+                if connection.in_atomic_block:
+                    savepoints.enter_context(transaction.atomic(using=connection.alias))
+            import_string(runner)(ask.service, ask.user_id)
+    except Exception:
+        notes.note(runner)
+        raise
+
+
 def refresh_if_due(service: str, user_id: Any) -> Outcome:
     """Refreshes a pair that is due, through the same lease as everyone, and waits for it.
 
     For a `REFRESH_AHEAD_RUNNER` of your own, which is called with the same two arguments and may
-    call this later, in another process.
+    call this later, in another process. `user_id` may have become text on its way there.
     """
-    reading = TokenPair.objects.read(user_id=user_id, service=service)
+    user_id = user_id_of(user_id, service)
+    policy = policy_of(get_service(service))
+    try:
+        ensure_active(None, user_id, service)
+        reading = TokenPair.objects.read(user_id=user_id, service=service)
+    except LoginRequired as error:
+        return _nothing_done(Failure(kind=LoginRequired, message=str(error)))
+    except (OperationalError, InterfaceError) as error:
+        return _nothing_done(store_unavailable(policy, error))
     pair = reading.pair
     ask = Ask(
         service=service,
@@ -96,3 +167,19 @@ def _fly(ask: Ask) -> Outcome:
         driver.inline = True
         return driver.run()
     return flights.launch(driver).join().result()
+
+
+def _nothing_done(failure: Failure) -> Outcome:
+    return Outcome(reading=Reading(pair=None, issuer=IssuerHealth(), now=0, at=0), failure=failure)
+
+
+notes = Notes()
+
+
+def _forget() -> None:
+    """In a forked child: another thread of the parent may have held the lock."""
+    global notes
+    notes = Notes()
+
+
+os.register_at_fork(after_in_child=_forget)

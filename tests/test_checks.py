@@ -31,6 +31,7 @@ OURS = "jwt_outbound.middleware.OutboundMiddleware"
 KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
 OTHER_KEY = base64.urlsafe_b64encode(bytes(32)).decode()
 SQLITE = "django.db.backends.sqlite3"
+TASKS = "jwt_outbound.runners.tasks.enqueue"
 
 
 def refresh(refresh_token: str) -> str:
@@ -262,6 +263,19 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (app(REFUSALS_PER_MINUTE=True), "None turns it off"),
         (one(REFUSALS_PER_MINUTE=-1), "a whole number"),
     ],
+    "E044": [
+        (one(EXCHANGES_PER_SECOND=0), "0.01 or more"),
+        (app(EXCHANGES_PER_SECOND="20"), "None: no budget"),
+        (one(EXCHANGES_PER_SECOND=float("nan")), "a number"),
+        (one(EXCHANGES_PER_SECOND=True), "a number"),
+        (one(EXCHANGES_PER_SECOND=10**400), "a number"),
+        (one(EXCHANGES_PER_SECOND=timedelta(seconds=1)), "a number"),
+    ],
+    "E045": [
+        (one(EXCHANGES_AT_ONCE=0), "1 or more"),
+        (app(EXCHANGES_AT_ONCE=2.0), "whole number"),
+        (one(EXCHANGES_AT_ONCE=False), "whole number"),
+    ],
     "E031": [
         (one(AUTH_SCHEME="Bearer "), "one word"),
         (app(AUTH_SCHEME=""), "one word"),
@@ -274,6 +288,7 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (one(OPTIONS=None), "a dict"),
     ],
     "W001": [(app(FLIGHT_THREADS=1), "2 or more")],
+    "W002": [(app(REFRESH_AHEAD_RUNNER=TASKS), "django-tasks-db")],
 }
 
 
@@ -323,6 +338,7 @@ FINE: list[Any] = [
     app(FLIGHT_CONTEXT="contextlib.nullcontext"),
     app(REFRESH_AHEAD_RUNNER="off"),
     app(REFRESH_AHEAD_RUNNER="tests.test_checks.refresh"),
+    app(REFRESH_AHEAD_RUNNER="jwt_outbound.runners.celery.enqueue"),
     app(MEMORY=0, EPOCH_CACHE=0, GRACEFUL_STOP=timedelta(minutes=1)),
 ]
 
@@ -330,6 +346,22 @@ FINE: list[Any] = [
 @pytest.mark.parametrize("raw", FINE)
 def test_what_is_fine_is_not_complained_about(raw: Any) -> None:
     assert check(raw) == []
+
+
+def test_tasks_without_workers_are_fine_while_debugging() -> None:
+    assert check(app(REFRESH_AHEAD_RUNNER=TASKS), DEBUG=True) == []
+
+
+@pytest.mark.parametrize("kind", ["tasks", "celery"])
+def test_a_ready_made_runner_without_its_library(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("celery", "django.tasks", "django_tasks"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, f"jwt_outbound.runners.{kind}", raising=False)
+    [message] = check(app(REFRESH_AHEAD_RUNNER=f"jwt_outbound.runners.{kind}.enqueue"))
+    assert message.id == "jwt_outbound.E034"
+    assert f"pip install 'jwt-outbound[{kind}]'" in str(message.hint)
 
 
 @pytest.mark.parametrize("raw", [raw for raw, _ in WRONG["E006"] + WRONG["E007"]])

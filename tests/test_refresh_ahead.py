@@ -6,15 +6,23 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection, transaction
 from django.test import TestCase
 
-from jwt_outbound.exceptions import IssuerUnavailable, ServiceNotConfigured, TokenPairNotFound
+from jwt_outbound import refresh_ahead
+from jwt_outbound.exceptions import (
+    IssuerUnavailable,
+    LoginRequired,
+    ServiceNotConfigured,
+    TokenPairNotFound,
+)
 from jwt_outbound.models import TokenPair
 from jwt_outbound.refresh_ahead import refresh_if_due
 from jwt_outbound.rows import Pair
-from jwt_outbound.testing import FakeIssuer, drain
+from jwt_outbound.testing import FakeIssuer, drain, shift_clock
 from jwt_outbound.tokens import fetch_valid_access_token
 from tests.conftest import STALE_AFTER, Configure, Heard
+from tests.forking import in_a_fork
 from tests.issuer_server import StrictIssuer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,13 +41,31 @@ def fail(service: str, user_id: Any) -> None:
     raise ConnectionError("the queue is away, and said a secret")
 
 
+def break_the_transaction(service: str, user_id: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM no_such_queue")
+
+
+def store_more(number: int) -> list[User]:
+    """Other users, with pairs that are due."""
+    users = [User.objects.create_user(f"user{each}") for each in range(number)]
+    for each in users:
+        pair = {"access": f"opaque{each.pk}", "refresh": "opaque", "expires_in": 300}
+        TokenPair.objects.store(user=each, service="billing", **pair)
+    TokenPair.objects.update(refresh_at=1)
+    return users
+
+
 def fetch(user: User) -> str:
     return fetch_valid_access_token("billing", user)
 
 
 @pytest.fixture
-def stale(stored: dict[str, str], later: Callable[[float], None]) -> dict[str, str]:
+def stale(
+    stored: dict[str, str], later: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
     asked.clear()
+    monkeypatch.setattr(refresh_ahead, "notes", refresh_ahead.Notes())
     later(STALE_AFTER)
     return stored
 
@@ -93,6 +119,36 @@ class TestTheRunner:
         assert "A refresh ahead for 'billing' was not started" in caplog.text
         assert "secret" not in caplog.text
 
+    def test_one_that_fails_is_left_alone_for_half_a_minute(
+        self,
+        user: User,
+        stale: dict[str, str],
+        configure: Configure,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """A broker that can't be reached takes its time, and would take it of every call."""
+        configure(REFRESH_AHEAD_RUNNER=f"{__name__}.fail")
+        pairs = store_more(3)
+        with caplog.at_level(logging.ERROR):
+            for each in (user, *pairs):
+                fetch(each)
+            assert len(caplog.messages) == 1
+            with shift_clock(31):
+                fetch(pairs[0])
+        assert len(caplog.messages) == 2
+
+    @pytest.mark.database
+    def test_what_it_breaks_in_the_callers_transaction_is_undone(
+        self, user: User, stale: dict[str, str], configure: Configure
+    ) -> None:
+        """Its queue may be a table of the same database."""
+        configure(REFRESH_AHEAD_RUNNER=f"{__name__}.break_the_transaction")
+        with transaction.atomic():
+            User.objects.create_user("bob")
+            assert fetch(user) == stale["access"]
+            User.objects.create_user("carol")
+        assert User.objects.count() == 3
+
     def test_an_outage_is_noticed_by_nobody(
         self, user: User, stale: dict[str, str], issuer: StrictIssuer, heard: Heard
     ) -> None:
@@ -103,7 +159,71 @@ class TestTheRunner:
         assert (len(issuer.presentations()), heard) == (1, [])
 
 
+class TestHandingOver:
+    """Many calls meet a due pair before a worker comes to it: they make one task."""
+
+    @pytest.fixture(autouse=True)
+    def noted(self, configure: Configure) -> None:
+        configure(REFRESH_AHEAD_RUNNER=f"{__name__}.note")
+
+    def test_once_for_all_calls_and_again_after_half_a_minute(
+        self, user: User, stale: dict[str, str], configure: Configure
+    ) -> None:
+        configure(LEEWAY=1)
+        for _ in range(3):
+            fetch(user)
+        assert len(asked) == 1
+        with shift_clock(29):
+            fetch(user)
+        assert len(asked) == 1
+        with shift_clock(31):
+            fetch(user)
+        assert len(asked) == 2
+
+    def test_again_for_the_next_generation_and_for_other_pairs(
+        self, user: User, stale: dict[str, str], later: Callable[[float], None]
+    ) -> None:
+        (other,) = store_more(1)
+        fetch(user)
+        fetch(other)
+        assert asked == [("billing", user.pk), ("billing", other.pk)]
+        assert refresh_if_due("billing", user.pk).failure is None
+        TokenPair.objects.update(refresh_at=1)
+        fetch(user)
+        assert asked[2:] == [("billing", user.pk)]
+
+    def test_the_memory_of_it_is_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(refresh_ahead, "MOST_NOTED", 3)
+        notes = refresh_ahead.Notes()
+        assert all(notes.note(number) for number in range(4))
+        assert not notes.note(3)
+        assert notes.note(0), "the oldest has made room"
+        assert len(notes._until) == 3
+
+    def test_a_forked_child_does_not_hang_on_its_parents_lock(
+        self, user: User, stale: dict[str, str]
+    ) -> None:
+        with refresh_ahead.notes._lock:
+            assert in_a_fork(lambda: refresh_ahead.notes.note("pair")) is True
+
+
 class TestRefreshIfDue:
+    def test_the_user_may_have_become_text(
+        self, user: User, stale: dict[str, str], row: Row
+    ) -> None:
+        assert refresh_if_due("billing", str(user.pk)).failure is None
+        assert row().generation == 2
+
+    @pytest.mark.usefixtures("stale")
+    def test_a_user_who_is_not_active_any_more_is_not_refreshed(
+        self, user: User, issuer: StrictIssuer
+    ) -> None:
+        User.objects.update(is_active=False)
+        failure = refresh_if_due("billing", user.pk).failure
+        assert failure is not None
+        assert failure.kind is LoginRequired
+        assert issuer.presentations() == []
+
     @pytest.mark.usefixtures("stored")
     def test_what_is_not_due_is_left_alone(self, user: User, issuer: StrictIssuer) -> None:
         outcome = refresh_if_due("billing", user.pk)

@@ -11,6 +11,7 @@ from typing import Any
 from django.core.checks import CheckMessage
 
 from jwt_outbound.checks import (
+    budget,
     databases,
     durations,
     encryption,
@@ -28,6 +29,7 @@ RULES: tuple[Callable[[Given], Iterable[CheckMessage]], ...] = (
     *urls.RULES,
     *issuers.RULES,
     *durations.RULES,
+    *budget.RULES,
     *encryption.RULES,
     *flights.RULES,
     *databases.RULES,

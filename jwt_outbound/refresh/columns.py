@@ -23,12 +23,17 @@ def new_columns(
     sent_at: int,
     rules: Rules,
     learned: int | None = None,
+    used: bool = True,
 ) -> dict[str, Any]:
-    """Sealed tokens and times. An answer without a refresh token keeps the old one."""
+    """Sealed tokens and times. An answer without a refresh token keeps the old one.
+
+    `used`: somebody waits for the new access token.
+    """
     columns: dict[str, Any] = {
         "access_sealed": prepared.seal(answer.access.reveal(), ACCESS),
         "obtained_at": sent_at,
         "learned_lifetime": learned,
+        "used_generation": pair.generation + 1 if used else pair.used_generation,
         **_terms(pair, answer, sent_at, rules, learned).columns(),
     }
     if answer.refresh is not None:

@@ -15,6 +15,9 @@ from typing import Final
 from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import load_backend
+from django.utils.module_loading import import_string
+
+from jwt_outbound.conf import get_settings
 
 IDLE: Final = 30.0
 LOCK_TIMEOUT: Final = {
@@ -64,6 +67,15 @@ def own_connection(
         with suppress(Error):
             _here.entered.close()
         _give_back(alias)
+
+
+def surroundings() -> AbstractContextManager[object]:
+    """What the caller's `FLIGHT_CONTEXT` wants to take along, such as a tenant's schema."""
+    path = get_settings().flight_context
+    if path is None:
+        return nullcontext()
+    made: AbstractContextManager[object] = import_string(path)()
+    return made
 
 
 def renew(alias: str) -> None:
@@ -171,9 +183,12 @@ def _keep(alias: str, connection: BaseDatabaseWrapper) -> None:
 
 def _schedule() -> None:
     global _janitor
-    _janitor = threading.Timer(IDLE, close_idle, kwargs={"older_than": IDLE})
-    _janitor.daemon = True
-    _janitor.start()
+    janitor = threading.Timer(IDLE, close_idle, kwargs={"older_than": IDLE})
+    janitor.daemon = True
+    # No more threads: the interpreter is ending, and takes the connections along.
+    with suppress(RuntimeError):
+        janitor.start()
+        _janitor = janitor
 
 
 def _close_others() -> None:

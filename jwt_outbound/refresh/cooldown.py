@@ -4,30 +4,53 @@ from random import Random
 from typing import Any, Final
 
 from jwt_outbound.clock import SECOND
+from jwt_outbound.compare_and_swap import NEXT, NOW, Now
 from jwt_outbound.issuers.answers import Answer, Meaning
 from jwt_outbound.rows import IssuerHealth, Pair
-from jwt_outbound.swaps import NEXT, Now
 
 UNAVAILABLE: Final = (2 * SECOND, 60 * SECOND)
 MISCONFIGURED: Final = (15 * SECOND, 300 * SECOND)
 SERVICE_AFTER: Final = 3
 """Unavailable answers in a row, of different pairs, that cool the whole service."""
+STUCK_AFTER: Final = 5
+"""Failures in a row of one pair after which somebody should look at it."""
+LONGEST_AHEAD: Final = 3600 * SECOND
 
 
-def cooldown(answer: Answer, failures: int, replay_window: int, chance: Random) -> int:
-    """The cool-down after `failures` earlier ones in a row: doubling, with jitter.
+SHORTEST: Final = SECOND // 4
 
-    `Retry-After` is honoured. After an ambiguous answer it is at most a quarter of the issuer's
-    replay window, or the one replay would come too late.
+
+def cooldown(answer: Answer, pair: Pair, replay_window: int, now: int, chance: Random) -> int:
+    """The cool-down after a failure at `now`: doubling with each in a row, with jitter.
+
+    Where surely nothing was spent, at most a third of what the access token is still good for, so
+    that an issuer that is back in time is found in time. `Retry-After` is honoured. After an
+    ambiguous answer it is at most a quarter of the issuer's replay window, or the one replay would
+    come too late.
     """
     first, longest = UNAVAILABLE if answer.meaning is Meaning.UNAVAILABLE else MISCONFIGURED
-    length = min(first << min(failures, 16), longest)
+    length = min(first << min(pair.failures, 16), longest)
+    left = pair.expires_at - now if pair.expires_at is not None and pair.access_sealed else 0
+    if answer.meaning is Meaning.UNAVAILABLE and not answer.ambiguous and left > 0:
+        length = min(length, max(left // 3, SHORTEST))
     length = int(length * chance.uniform(0.75, 1.0))
     if answer.retry_after is not None:
         length = max(length, int(answer.retry_after * SECOND))
     if answer.ambiguous and replay_window:
         length = min(length, replay_window // 4)
     return max(length, 1)
+
+
+def due_after(pair: Pair, cooldown: int, now: int) -> int:
+    """How long after a failure the pair is due again; 0: it was not, and is as before.
+
+    A stuck pair's pauses go on growing beyond its cool-down, up to an hour: those who need a token
+    may ask, but what runs in the background does not knock for ever.
+    """
+    if pair.refresh_at is None or pair.refresh_at > now + cooldown:
+        return 0
+    beyond = max(0, pair.failures + 1 - STUCK_AFTER)
+    return max(cooldown, min(cooldown << min(beyond, 16), LONGEST_AHEAD))
 
 
 def service_changes(
@@ -39,8 +62,10 @@ def service_changes(
     500 for ever for a deleted one) must not cool the service for all others.
     """
     if answer.meaning is Meaning.GRANTED:
-        healthy = health.proven and not health.failures
-        return {} if healthy else {"failures": 0, "cooling_until": 0, "proven": True}
+        if health.proven and not health.failures:
+            return {}
+        back = {"recovered_at": NOW} if health.failures >= SERVICE_AFTER else {}
+        return {"failures": 0, "cooling_until": 0, "proven": True, **back}
     if answer.meaning is not Meaning.UNAVAILABLE or pair.failures:
         return {}
     cools = health.failures + 1 >= SERVICE_AFTER

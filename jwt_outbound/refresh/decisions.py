@@ -4,11 +4,18 @@ The caller and the flight ask the same function, so there is one order of preced
 then a pending refusal, then the access token, then lease, cool-down and replay.
 """
 
+from typing import Final
+
+from jwt_outbound.clock import SECOND
 from jwt_outbound.exceptions import RefreshTokenExpired, RefreshTokenRefused
 from jwt_outbound.freshness import Freshness, assess
+from jwt_outbound.refresh.cooldown import SERVICE_AFTER
 from jwt_outbound.refresh.failures import login_required, logouts_suspended, not_found, unavailable
 from jwt_outbound.refresh.words import SERVE, WAIT, Act, Ask, Policy, Verdict, has_run_out
-from jwt_outbound.rows import SUSPENDED, Pair, Reading
+from jwt_outbound.rows import SUSPENDED, IssuerHealth, Pair, Reading
+
+RETURN_SPREAD: Final = 30 * SECOND
+"""For refreshes ahead after an outage."""
 
 
 def decide(reading: Reading, ask: Ask, policy: Policy, now: int) -> Verdict:
@@ -26,21 +33,36 @@ def decide(reading: Reading, ask: Ask, policy: Policy, now: int) -> Verdict:
     if pair.revoked_at:
         return Verdict(failure=login_required(RefreshTokenRefused, policy, "revoked", ""))
     cooling = max(pair.cooldown_until, reading.issuer.cooling_until)
-    good = _is_good(pair, ask, policy, now, cooling > now)
+    troubled = cooling > now or pair.failures > 0 or _is_troubled(reading.issuer, now)
+    good = _is_good(pair, ask, policy, now, troubled)
     if pair.pending_until and (suspended or pair.reason != SUSPENDED):
         return _pending(pair, policy, now, good, suspended)
     if not pair.refresh_sealed and not policy.makes_first_pair:
         return SERVE if good else Verdict(failure=not_found(policy))
     if good and pair.generation not in (ask.rejected, ask.renew):
-        return _ahead(pair, policy, now, cooling)
+        return _ahead(pair, policy, now, _ahead_not_before(pair, reading.issuer, policy))
     return _demand(pair, ask, policy, now, cooling, suspended)
 
 
-def _is_good(pair: Pair, ask: Ask, policy: Policy, now: int, cooling: bool) -> bool:
-    """Whether the access token serves this caller."""
+def _ahead_not_before(pair: Pair, issuer: IssuerHealth, policy: Policy) -> int:
+    """Until then a refresh ahead has to wait; 0: for nothing."""
+    cooling = issuer.cooling_until
+    if pair.expires_at is not None and pair.expires_at <= cooling:
+        cooling = 0  # it would not outlive the service's cool-down: worth a try of its own
+    return max(pair.cooldown_until, cooling, calm_at(pair, issuer, policy))
+
+
+def _is_troubled(issuer: IssuerHealth, now: int) -> bool:
+    """Whether the issuer is away, or has been until just now and has a backlog: then a token is
+    served to its real end rather than have its caller wait."""
+    return issuer.failures >= SERVICE_AFTER or now < issuer.recovered_at + RETURN_SPREAD
+
+
+def _is_good(pair: Pair, ask: Ask, policy: Policy, now: int, to_the_end: bool) -> bool:
+    """Whether the access token serves this caller; `to_the_end`: without its late leeway."""
     if not pair.access_sealed:
         return False
-    freshness = _freshness(pair, policy, now, to_the_end=cooling)
+    freshness = _freshness(pair, policy, now, to_the_end=to_the_end)
     if freshness is Freshness.UNKNOWN:
         return True
     if freshness is Freshness.EXPIRED or pair.expires_at is None:
@@ -83,17 +105,30 @@ def _pending(pair: Pair, policy: Policy, now: int, good: bool, suspended: bool) 
     return Verdict(failure=unavailable(message, pair.pending_until - now))
 
 
-def _ahead(pair: Pair, policy: Policy, now: int, cooling: int) -> Verdict:
+def _ahead(pair: Pair, policy: Policy, now: int, not_before: int) -> Verdict:
     """The token is good: at most, a refresh ahead is started beside it."""
     due = _freshness(pair, policy, now) is not Freshness.FRESH
-    due = due and pair.expires_at is not None
-    if not due or cooling > now or pair.lease_until > now:
+    due = pair.parked or (due and pair.expires_at is not None)
+    if not due or not_before > now or pair.lease_until > now:
         return SERVE
     if has_run_out(pair, now) and not policy.makes_first_pair:
         return SERVE
     if not may_present(pair, policy, now, serving=True):
         return SERVE
     return Verdict(serve=True, act=Act.PRESENT)
+
+
+def calm_at(pair: Pair, issuer: IssuerHealth, policy: Policy) -> int:
+    """When a refresh ahead may meet an issuer that has just returned from an outage; 0: now.
+
+    All that came due meanwhile is spread over half a minute, or over half of what the token is
+    still good for. Those who need a new token now do not wait for this.
+    """
+    if not issuer.recovered_at or pair.expires_at is None:
+        return 0
+    left = pair.expires_at - policy.rules.windows.late(pair.lifetime or 0) - issuer.recovered_at
+    share = pair.pk.int % 1024 / 1024
+    return issuer.recovered_at + int(share * min(RETURN_SPREAD, max(left, 0) // 2))
 
 
 def _demand(

@@ -23,6 +23,7 @@ from jwt_outbound.refresh.failures import store_unavailable
 from jwt_outbound.refresh.flow import Refresh
 from jwt_outbound.refresh.policies import policy_of
 from jwt_outbound.refresh.steps import (
+    Admit,
     Announce,
     Change,
     Committed,
@@ -101,6 +102,8 @@ class Driver:
                 return self._prepare(pair)
             case Change():
                 return store.change(step)
+            case Admit():
+                return store.admit(self.service.name, step)
             case Exchange():
                 return self._exchange(step)
             case Save():

@@ -13,7 +13,7 @@ from jwt_outbound.exceptions import (
     TokenStoreUnavailable,
 )
 from jwt_outbound.issuers.answers import Answer, Meaning, misconfigured_message, said
-from jwt_outbound.refresh.words import Failure, Policy
+from jwt_outbound.refresh.words import Crowded, Failure, Policy
 
 SUSPENDED_PAUSE: Final = 30 * SECOND
 """For callers to come back after, while staff have suspended logouts."""
@@ -81,6 +81,27 @@ def store_unavailable(policy: Policy, error: Exception) -> Failure:
         f"the pair for service {policy.service!r} was neither read nor refreshed."
     )
     return unavailable(message, SECOND, TokenStoreUnavailable)
+
+
+def barred(service: str) -> Failure:
+    """The caller is in a transaction of the SQLite file that holds the token tables."""
+    return Failure(
+        kind=TokenStoreUnavailable,
+        message=f"The pair for service {service!r} must be refreshed, but this code is in a "
+        "transaction of the SQLite file that holds the token tables, which has one writer: nothing "
+        "was sent. Give the token tables a file of their own (JWT_OUTBOUND['DATABASE'] and "
+        "jwt_outbound.routers.TokenRouter), or call outside of the transaction.",
+    )
+
+
+def crowded(policy: Policy, wait: int, *, ahead: bool) -> Crowded:
+    """The budget is used up for the next `wait` microseconds."""
+    message = (
+        f"More refreshes are due at the issuer of service {policy.service!r} than its "
+        "EXCHANGES_PER_SECOND allows: nothing was sent."
+    )
+    attributes = {"retry_after": wait / SECOND}
+    return Crowded(kind=IssuerUnavailable, message=message, attributes=attributes, ahead=ahead)
 
 
 def in_progress(policy: Policy) -> Failure:

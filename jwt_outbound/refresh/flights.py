@@ -9,23 +9,20 @@ import logging
 import os
 import sys
 import threading
-from collections import defaultdict, deque
+import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
-from django.utils.module_loading import import_string
-
 from jwt_outbound.conf import get_settings
-from jwt_outbound.exceptions import TokenStoreUnavailable
 from jwt_outbound.faults import describe
 from jwt_outbound.querysets import alias
 from jwt_outbound.refresh import connections as own
+from jwt_outbound.refresh import undone
 from jwt_outbound.refresh.driver import Driver
 from jwt_outbound.refresh.steps import Outcome
-from jwt_outbound.refresh.words import Ask, Failure
-from jwt_outbound.rows import IssuerHealth, Reading
+from jwt_outbound.refresh.turns import Turns
+from jwt_outbound.refresh.words import Ask
 
 logger = logging.getLogger("jwt_outbound")
 
@@ -38,11 +35,11 @@ Work = Callable[["Flight"], Outcome]
 class Flight:
     """One refresh under way."""
 
-    def __init__(self, key: Hashable, service: str, work: Work) -> None:
-        self.key, self.service = key, service
+    def __init__(self, key: Hashable, service: str, work: Work, *, ahead: bool = False) -> None:
+        self.key, self.service, self.ahead = key, service, ahead
         self._work = work
         self._context = contextvars.copy_context()
-        self._surroundings = _surroundings()
+        self._surroundings = own.surroundings()
         self._lock = threading.Lock()
         self._outcome: Outcome | None = None
         self._waiters: list[Future[Outcome]] = []
@@ -65,9 +62,15 @@ class Flight:
 
     def committed(self, outcome: Outcome) -> None:
         """The outcome is safe: whoever still waits in a second gets it, receivers or not."""
-        self._alarm = threading.Timer(GRACE, self.deliver, (outcome,))
-        self._alarm.daemon = True
-        self._alarm.start()
+        alarm = threading.Timer(GRACE, self.deliver, (outcome,))
+        alarm.daemon = True
+        try:
+            alarm.start()
+        except RuntimeError:
+            # The interpreter is ending and gives no more threads; what follows is still done.
+            self.deliver(outcome)
+        else:
+            self._alarm = alarm
 
     def deliver(self, outcome: Outcome) -> None:
         """Wakes all waiters; only the first call counts."""
@@ -82,7 +85,7 @@ class Flight:
 
     def fly(self) -> None:
         """Does the work, in the thread that calls it."""
-        outcome = _BROKEN
+        outcome = undone.BROKEN
         try:
             outcome = self._context.run(self._run)
         finally:
@@ -96,42 +99,55 @@ class Flight:
 
 
 class Flights:
-    """This process's flights: few threads, at most half of them for one service."""
+    """This process's flights: few threads, and a line for those who wait for one (see `turns`)."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._executor: ThreadPoolExecutor | None = None
         self._flights: dict[Hashable, Flight] = {}
-        self._flying: dict[str, int] = defaultdict(int)
-        self._queued: dict[str, deque[Flight]] = defaultdict(deque)
+        self._turns = Turns(_at_once)
         self._jobs: set[Future[None]] = set()
 
-    def start(self, key: Hashable, service: str, work: Work) -> Flight:
-        """The flight under `key`, started unless it is under way."""
+    def start(self, key: Hashable, service: str, work: Work, *, ahead: bool = False) -> Flight:
+        """The flight under `key`, begun or lined up unless there is one.
+
+        `ahead`: nobody waits for it, so it comes after those that somebody waits for, and it is
+        over at once where too many like it wait already.
+        """
         with self._lock:
             flight = self._flights.get(key)
-            if flight is not None and not flight.is_over:
-                return flight
-            flight = self._flights[key] = Flight(key, service, work)
-            if self._flying[service] < max(1, get_settings().flight_threads // 2):
-                self._launch(flight)
-            else:
-                self._queued[service].append(flight)
+            if flight is None or flight.is_over:
+                flight = Flight(key, service, work, ahead=ahead)
+                if self._turns.add(flight):
+                    self._flights[key] = flight
+                else:
+                    flight.deliver(undone.PUT_OFF)
+            elif not ahead:
+                self._turns.promote(flight)
+            self._begin_next()
             return flight
 
     def drain(self, timeout: float | None = None) -> bool:
-        """Waits until no flight is under way; False after `timeout` seconds."""
+        """Waits until no flight is under way or waits; False after `timeout` seconds."""
+        until = None if timeout is None else time.monotonic() + timeout
         while True:
             with self._lock:
                 pending: list[Future[Any]] = [f.join() for f in self._flights.values()]
                 pending += self._jobs
             if not pending:
                 return True
-            if wait(pending, timeout).not_done:
+            left = None if until is None else max(0.0, until - time.monotonic())
+            if wait(pending, left).not_done:
                 return False
 
     def close(self, timeout: float | None = None) -> bool:
-        """Waits as `drain` does, then ends the threads and their connections."""
+        """Waits for what is under way, at most `timeout` (`GRACEFUL_STOP`) seconds, and ends the
+        threads and their connections; what only waits for its turn is called off.
+
+        False: something is still under way. Its thread goes on to its end.
+        """
+        with self._lock:
+            self._call_off()
         drained = self.drain(get_settings().graceful_stop if timeout is None else timeout)
         with self._lock:
             executor, self._executor = self._executor, None
@@ -140,25 +156,30 @@ class Flights:
         own.close_idle()
         return drained
 
+    def _begin_next(self) -> None:
+        while (flight := self._turns.take(get_settings().flight_threads)) is not None:
+            self._launch(flight)
+
     def _launch(self, flight: Flight) -> None:
         if self._executor is None:
             _warn_about_uwsgi()
             self._executor = ThreadPoolExecutor(
                 get_settings().flight_threads, thread_name_prefix="jwt_outbound"
             )
-        self._flying[flight.service] += 1
         try:
             job = self._executor.submit(self._fly, flight)
         except RuntimeError:
-            # The interpreter is shutting down.
-            self._flying[flight.service] -= 1
-            self._flights.pop(flight.key, None)
-            flight.deliver(_BROKEN)
+            # The interpreter is ending, or the system gives no more threads.
+            self._turns.landed(flight)
+            self._forget(flight)
+            flight.deliver(undone.CALLED_OFF)
             return
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
 
     def _fly(self, flight: Flight) -> None:
+        if flight.is_over:
+            return  # given up by `_launch`, though a thread took it up later
         try:
             flight.fly()
         except Exception as error:  # noqa: BLE001 - nobody would see it in this thread
@@ -168,11 +189,23 @@ class Flights:
 
     def _landed(self, flight: Flight) -> None:
         with self._lock:
-            if self._flights.get(flight.key) is flight:
-                del self._flights[flight.key]
-            self._flying[flight.service] -= 1
-            if self._queued[flight.service]:
-                self._launch(self._queued[flight.service].popleft())
+            self._forget(flight)
+            self._turns.landed(flight)
+            self._begin_next()
+
+    def _forget(self, flight: Flight) -> None:
+        if self._flights.get(flight.key) is flight:
+            del self._flights[flight.key]
+
+    def _call_off(self) -> None:
+        for flight in self._turns.dismiss():
+            self._forget(flight)
+            flight.deliver(undone.CALLED_OFF)
+
+
+def _at_once(service: str) -> int | None:
+    known = get_settings().services.get(service)
+    return known.exchanges_at_once if known else None
 
 
 def _warn_about_uwsgi() -> None:
@@ -180,24 +213,6 @@ def _warn_about_uwsgi() -> None:
     uwsgi = sys.modules.get("uwsgi")
     if uwsgi is not None and not uwsgi.opt.get("enable-threads") and not uwsgi.opt.get("threads"):
         logger.warning("uWSGI runs without threads: set enable-threads, or no refresh will end.")
-
-
-def _surroundings() -> AbstractContextManager[object]:
-    """What the caller's `FLIGHT_CONTEXT` wants to take along, such as a tenant's schema."""
-    path = get_settings().flight_context
-    if path is None:
-        return nullcontext()
-    made: AbstractContextManager[object] = import_string(path)()
-    return made
-
-
-_BROKEN = Outcome(
-    reading=Reading(pair=None, issuer=IssuerHealth(), now=0, at=0),
-    failure=Failure(
-        kind=TokenStoreUnavailable,
-        message="The refresh could not be carried out; the log says why. The pair stays.",
-    ),
-)
 
 
 def key_of(ask: Ask) -> Hashable:
@@ -216,7 +231,8 @@ def launch(driver: Driver) -> Flight:
         driver.committed = flight.committed
         return driver.run()
 
-    return flights.start(key_of(driver.ask), driver.ask.service, work)
+    ask = driver.ask
+    return flights.start(key_of(ask), ask.service, work, ahead=ask.ahead)
 
 
 flights = Flights()

@@ -13,11 +13,13 @@ from uuid import UUID
 
 from jwt_outbound import swaps
 from jwt_outbound.clock import SECOND
+from jwt_outbound.compare_and_swap import Swap, applied
 from jwt_outbound.issuers.answers import Answer, Meaning
 from jwt_outbound.refresh import steps
+from jwt_outbound.refresh.budget import in_budget, take_place
 from jwt_outbound.refresh.columns import learned_lifetime, new_columns
-from jwt_outbound.refresh.cooldown import cooldown, service_changes
-from jwt_outbound.refresh.decisions import decide, presentable_until
+from jwt_outbound.refresh.cooldown import cooldown, due_after, service_changes
+from jwt_outbound.refresh.decisions import presentable_until
 from jwt_outbound.refresh.failures import in_progress, of_answer
 from jwt_outbound.refresh.persisting import FIRST_PAUSE, jittered, persist
 from jwt_outbound.refresh.steps import Flow, Outcome, Prepared, Reply
@@ -41,13 +43,12 @@ class Refresh:
 
     def run(self) -> Flow[Outcome]:
         """From the first read to the outcome. `JWTOutboundError`s of the steps pass through."""
-        give_up_at = self.monotonic() + self.policy.wait
-        pause, losses = FIRST_PAUSE, 0
+        give_up_at, losses = self.monotonic() + self.policy.wait, 0
         while True:
             reading: Reading = yield steps.Read(self.ask)
             if self.ask.generation > (reading.pair.generation if reading.pair else -1):
                 return Outcome(reading=reading, yours=True)
-            verdict = decide(reading, self.ask, self.policy, reading.now)
+            verdict = in_budget(reading, self.ask, self.policy)
             if verdict.serve and (verdict.act is None or not self.ask.ahead):
                 return Outcome(reading=reading)
             if verdict.failure is not None or (verdict.wait and self.ask.ahead):
@@ -61,8 +62,9 @@ class Refresh:
                     return outcome
                 losses += 1
             if verdict.act is None or losses > 1:
+                # An eighth of what was waited: that much later than need be is soon enough.
+                pause = min(max(FIRST_PAUSE, (self.policy.wait - left) // 8), LONGEST_PAUSE)
                 yield steps.Pause(min(left, jittered(pause, self.chance)))
-                pause = min(pause * 3 // 2, LONGEST_PAUSE)
 
     def _act(self, act: Act, reading: Reading) -> Flow[Outcome | None]:
         """The outcome, or None where the row has to be read again."""
@@ -82,11 +84,16 @@ class Refresh:
         taken_at = self.monotonic()
         if not (yield steps.Change(pair, self._lease(pair, present=True))):
             return None
+        start_by = self._start_by(reading, pair, taken_at)
+        if not (yield from take_place(self.ask, self.policy, start_by - self.monotonic())):
+            given_back = swaps.released(pair, spent=False, outcome="crowded", in_hand=True)
+            yield steps.Change(pair, given_back)
+            return None
         reply: Reply = yield steps.Exchange(
             pair=pair,
             prepared=prepared,
             first=self.policy.needs_first_pair(pair, reading.now),
-            start_by=self._start_by(reading, pair, taken_at),
+            start_by=start_by,
         )
         if reply.answer is None:
             yield steps.Change(pair, swaps.released(pair, spent=False, outcome="unsent"))
@@ -113,8 +120,10 @@ class Refresh:
         """Nothing that can raise stands between the answer and the commit."""
         rules = replace(self.policy.rules, jitter=self.chance.random())
         sent_at = reading.earliest(reply.started)
-        learned = learned_lifetime(self.ask, reading, pair)
-        columns = new_columns(pair, answer, prepared, sent_at=sent_at, rules=rules, learned=learned)
+        learned, used = learned_lifetime(self.ask, reading, pair), not self.ask.ahead
+        columns = new_columns(
+            pair, answer, prepared, sent_at=sent_at, rules=rules, learned=learned, used=used
+        )
         swap = swaps.saved(pair, columns)
         latest = yield from persist(pair, swap, self.chance)
         if latest is not None:
@@ -122,14 +131,13 @@ class Refresh:
             if latest.pair is not None and latest.pair.revoked_at:
                 yield steps.Revoke(answer)
             return None
-        after = self._after(reading, pair, self._lease(pair, present=True), swap)
-        outcome = Outcome(reading=after)
+        outcome = Outcome(reading=self._after(reading, pair, self._lease(pair, present=True), swap))
         yield steps.Committed(outcome)
         changes = service_changes(answer, pair, reading.issuer, 0)
         if changes:
             yield steps.Health(changes)
         event_id, reason = self._event_id(), self._why(pair)
-        new = after.pair or pair
+        new = outcome.reading.pair or pair
         line = {"id": event_id, "reason": reason, "skew": columns.get("skew")}
         yield self._line(reading, new, reply, kind="refreshed", **line)
         yield steps.Announce(pair=new, failed=False, reason=reason, code="", event_id=event_id)
@@ -138,13 +146,15 @@ class Refresh:
     def _unavailable(
         self, reading: Reading, pair: Pair, answer: Answer, reply: Reply
     ) -> Flow[Outcome]:
-        length = cooldown(answer, pair.failures, self.policy.replay_window, self.chance)
+        now = reading.time(self.monotonic())
+        length = cooldown(answer, pair, self.policy.replay_window, now, self.chance)
         swap = swaps.released(
             pair,
             spent=answer.ambiguous,
             outcome=answer.meaning.value,
             cooldown=length,
             failures=pair.failures + 1,
+            due_after=due_after(pair, length, now),
         )
         yield steps.Change(pair, swap)
         changes = service_changes(answer, pair, reading.issuer, length)
@@ -213,17 +223,15 @@ class Refresh:
         if told:
             yield steps.Change(pair, swaps.announced(pair, event_id))
 
-    # Words
-
-    def _after(self, reading: Reading, pair: Pair, *done: swaps.Swap) -> Reading:
+    def _after(self, reading: Reading, pair: Pair, *done: Swap) -> Reading:
         """What a reading would show now, after the swaps that held; no query is needed."""
         at = self.monotonic()
         now = reading.time(at)
         for swap in done:
-            pair = swaps.applied(pair, swap, now)
+            pair = applied(pair, swap, now)
         return replace(reading, pair=pair, now=now, at=at)
 
-    def _lease(self, pair: Pair, *, present: bool) -> swaps.Swap:
+    def _lease(self, pair: Pair, *, present: bool) -> Swap:
         return swaps.leased(pair, self.policy.lease, present=present, holder=self.holder)
 
     def _line(self, reading: Reading, pair: Pair, reply: Reply | None, **line: Any) -> steps.Record:
@@ -234,9 +242,9 @@ class Refresh:
     def _why(self, pair: Pair) -> str:
         if self.ask.rejected == pair.generation:
             return "rejected"
-        if self.ask.renew == pair.generation:
-            return "asked for"
-        return "stale" if self.ask.ahead else "expired"
+        if self.ask.ahead:
+            return "stale"
+        return "asked for" if self.ask.renew == pair.generation else "expired"
 
     def _event_id(self) -> UUID:
         return UUID(int=self.chance.getrandbits(128), version=4)

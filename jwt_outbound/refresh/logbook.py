@@ -6,10 +6,9 @@ A receiver of `token_pair_event`; a project that writes lines of its own disconn
 import logging
 from typing import Any, Final
 
-logger = logging.getLogger("jwt_outbound")
+from jwt_outbound.refresh.cooldown import STUCK_AFTER
 
-STUCK_AFTER: Final = 5
-"""Failures in a row of one pair after which somebody should look at it."""
+logger = logging.getLogger("jwt_outbound")
 
 _LEVELS: Final = {
     "refreshed": logging.INFO,

@@ -3,8 +3,8 @@
 from random import Random
 from typing import Final
 
-from jwt_outbound import swaps
 from jwt_outbound.clock import SECOND
+from jwt_outbound.compare_and_swap import Swap
 from jwt_outbound.refresh import steps
 from jwt_outbound.refresh.steps import Flow
 from jwt_outbound.rows import Pair, Reading
@@ -12,7 +12,7 @@ from jwt_outbound.rows import Pair, Reading
 FIRST_PAUSE: Final = SECOND // 100
 
 
-def persist(pair: Pair, swap: swaps.Swap, chance: Random) -> Flow[Reading | None]:
+def persist(pair: Pair, swap: Swap, chance: Random) -> Flow[Reading | None]:
     """None once the new pair is stored; the row as it is where its generation has moved.
 
     An answer that can't be stored is a login lost, so there is no giving up. After a COMMIT whose

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
+from jwt_outbound.compare_and_swap import Swap
 from jwt_outbound.issuers.answers import Answer
 from jwt_outbound.refresh.words import Ask, Failure
 from jwt_outbound.rows import Pair, Reading
 from jwt_outbound.secret import Secret
-from jwt_outbound.swaps import Swap
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,15 @@ class Settle:
     where the database did not answer."""
 
     pair: Pair
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admit:
+    """Take the next place in the issuer's budget of exchanges, unless it is more than `patience`
+    away. Sent back: how long to wait for it in microseconds, or None."""
+
+    spacing: int
+    patience: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +161,7 @@ class Pause:
 
 
 Step = (
-    Read | Insert | Prepare | Change | Save | Settle | Exchange | Revoke | Health | Record
+    Read | Insert | Prepare | Admit | Change | Save | Settle | Exchange | Revoke | Health | Record
     | Committed | Announce | Pause
 )  # fmt: skip
 

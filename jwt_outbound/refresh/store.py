@@ -15,7 +15,7 @@ from jwt_outbound.faults import describe
 from jwt_outbound.models import IssuerState, TokenPair, TokenPairEvent
 from jwt_outbound.querysets import alias
 from jwt_outbound.refresh import connections as own
-from jwt_outbound.refresh.steps import Change, Health, Insert, Record, Save, Settle
+from jwt_outbound.refresh.steps import Admit, Change, Health, Insert, Record, Save, Settle
 from jwt_outbound.refresh.words import Ask
 from jwt_outbound.rows import Pair, Reading
 
@@ -41,14 +41,14 @@ def read(ask: Ask, *, renewable: bool) -> Reading:
 
 def _read(ask: Ask) -> Reading:
     which = {"pk": ask.pk} if ask.pk else {"user_id": ask.user_id, "service": ask.service}
-    reading: Reading = _patiently(lambda: TokenPair.objects.read(**which))
-    health = _patiently(lambda: IssuerState.objects.health(ask.service))
+    reading: Reading = patiently(lambda: TokenPair.objects.read(**which))
+    health = patiently(lambda: IssuerState.objects.health(ask.service))
     return replace(reading, issuer=health)
 
 
 def insert(step: Insert) -> None:
     """An empty row, unless somebody else has just made one."""
-    _patiently(lambda: TokenPair.objects.insert_empty(step.ask.user_id, step.ask.service))
+    patiently(lambda: TokenPair.objects.insert_empty(step.ask.user_id, step.ask.service))
 
 
 def change(step: Change) -> bool:
@@ -96,10 +96,27 @@ def settle(step: Settle) -> Reading | None:
     return reading
 
 
+def admit(service: str, step: Admit) -> int | None:
+    """How long to wait for the next place in the issuer's budget; None: all near ones are taken.
+
+    None too where the database fails: the lease is held, and has to be given back unspent.
+    """
+    try:
+        wait: int | None = patiently(
+            lambda: IssuerState.objects.take_place(service, step.spacing, step.patience)
+        )
+    except Error as error:
+        if connections[alias()].in_atomic_block:
+            raise
+        logger.warning("No place in the budget of %r could be taken: %s.", service, describe(error))
+        return None
+    return wait
+
+
 def change_health(service: str, step: Health) -> None:
     """Not worth an error to the caller: it only spares the issuer."""
     try:
-        _patiently(lambda: IssuerState.objects.change(service, step.changes))
+        patiently(lambda: IssuerState.objects.change(service, step.changes))
     except Error as error:
         logger.warning(
             "The state of the issuer of %r was not written: %s.", service, describe(error)
@@ -109,16 +126,16 @@ def change_health(service: str, step: Health) -> None:
 def record(step: Record) -> None:
     """A line of history that can't be written is logged and done without."""
     try:
-        _patiently(lambda: TokenPairEvent.objects.record(step.pair, step.now, **step.line))
+        patiently(lambda: TokenPairEvent.objects.record(step.pair, step.now, **step.line))
     except Error as error:
         logger.warning("A history line of %s was not written: %s.", step.pair.pk, describe(error))
 
 
 def _swap(pair: Pair, step: Change | Save) -> bool:
-    return bool(_patiently(lambda: TokenPair.objects.swap(step.swap, pk=pair.pk)))
+    return bool(patiently(lambda: TokenPair.objects.swap(step.swap, pk=pair.pk)))
 
 
-def _patiently(query: Callable[[], Result]) -> Result:
+def patiently(query: Callable[[], Result]) -> Result:
     """Tries a query again while an SQLite table in memory is locked."""
     until = time.monotonic() + LOCKED_PATIENCE
     while True:

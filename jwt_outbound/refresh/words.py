@@ -41,6 +41,8 @@ class Policy:
     deadline: int = 8 * SECOND
     wait: int = 20 * SECOND
     replay_window: int = 0
+    spacing: int = 0
+    """Between two exchanges of all hosts with this issuer; 0: there is no budget."""
     makes_first_pair: bool = False
     exchanges: bool = True
     """Refresh tokens are of use at this issuer."""
@@ -61,6 +63,14 @@ class Failure:
     def error(self, ask: Ask) -> JWTOutboundError:
         """The exception for the caller behind `ask`."""
         return self.kind(self.message, service=ask.service, user_id=ask.user_id, **self.attributes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crowded(Failure):
+    """The service's budget of exchanges is used up for now: nothing was tried."""
+
+    ahead: bool
+    """It was a flight that nobody should wait for; who does wait tries for himself."""
 
 
 class Act(Enum):

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 from jwt_outbound.tokens import afetch_valid_access_token, fetch_valid_access_token
+from tests.concurrency.ending import say_when_ending
 from tests.issuer_server.wire import fingerprint
 
 
@@ -31,6 +32,11 @@ async def acall(request: HttpRequest, service: str, user: int) -> HttpResponse:
     return HttpResponse(fingerprint(await afetch_valid_access_token(service, user)))
 
 
+def watch(request: HttpRequest) -> HttpResponse:
+    say_when_ending()
+    return HttpResponse()
+
+
 def pid(request: HttpRequest) -> HttpResponse:
     return HttpResponse(str(os.getpid()))
 
@@ -41,4 +47,5 @@ urlpatterns = [
     path("<str:service>/bridge/<int:user>/", call_by_async_to_sync),
     path("<str:service>/acall/<int:user>/", acall),
     path("pid/", pid),
+    path("watch/", watch),
 ]

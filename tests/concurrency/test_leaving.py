@@ -91,11 +91,15 @@ def test_the_async_door_in_a_transaction(scene: Scene, block: str) -> None:
 
 @pytest.mark.parametrize("state", ["expired", "stale"])
 def test_a_process_that_ends_waits_for_its_flights(scene: Scene, state: str) -> None:
-    """Python's own end of a process; nobody waits for the flight, or a daemon thread."""
+    """Python's own end of a process; nobody waits for the flight, or a daemon thread.
+
+    The answer comes when no thread can be started any more (Python 3.12).
+    """
     user, worker = scene.make_user(state=state), scene.hire()
+    worker.do("calls.tell_of_the_end")
     start(scene, worker, "calls.fetch_one", user)
     worker.leave()
-    worker.expect("leaving")
+    worker.expect("ending")
     scene.issuer.release()
     worker.wait_gone()
     assert_stored(scene, scene.hire(), user)

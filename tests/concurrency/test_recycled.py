@@ -1,16 +1,20 @@
-"""gunicorn ends, recycles or forks its workers in the middle of a flight: nothing is lost."""
+"""A process is ended, recycled or forked by its server in a flight's midst: nothing is lost."""
 
 from __future__ import annotations
+
+import signal
 
 import pytest
 
 from tests.concurrency.fleet import PATIENCE
-from tests.concurrency.gunicorn_server import running
-from tests.concurrency.scene import Scene, User
+from tests.concurrency.scene import SHORT, Scene, User
+from tests.concurrency.servers import Server, running, running_asgi, running_command
 
 pytestmark = pytest.mark.database
 
 WORKERS = [("--worker-class", "sync"), ("--worker-class", "gthread", "--threads", "4")]
+MOST_AHEAD = 3
+"""Of the eight threads, four are a service's, and one of these is left to those who wait."""
 
 
 def assert_stored(scene: Scene, user: User) -> None:
@@ -36,7 +40,9 @@ def test_terminated_while_a_request_waits(scene: Scene, options: tuple[str, ...]
     assert_stored(scene, user)
 
 
-@pytest.mark.parametrize("options", WORKERS, ids=["sync", "threads"])
+@pytest.mark.parametrize(
+    "options", [*WORKERS, ("--preload", "--workers", "2")], ids=["sync", "threads", "preload"]
+)
 def test_terminated_while_nobody_waits_for_a_refresh_ahead(
     scene: Scene, options: tuple[str, ...]
 ) -> None:
@@ -63,6 +69,85 @@ def test_a_worker_that_is_replaced_after_its_last_request(scene: Scene) -> None:
         status, new = gunicorn.call(user)
     assert status == 200
     assert new != old
+    assert_stored(scene, user)
+
+
+def test_a_worker_that_is_replaced_by_a_reload(scene: Scene) -> None:
+    user = scene.make_user(state="stale")
+    scene.issuer.hold()
+    with running(scene) as gunicorn:
+        _, old = gunicorn.call(user)
+        scene.wait_inside()
+        gunicorn.watch()
+        gunicorn.send(signal.SIGHUP)
+        gunicorn.read_log("This process is ending.")
+        scene.issuer.release()
+        gunicorn.terminate()
+        assert gunicorn.wait() == 0
+    assert scene.call(scene.hire(), user)["token"] != old
+    assert_stored(scene, user)
+
+
+def begin_many(scene: Scene, gunicorn: Server, users: list[User]) -> None:
+    """Each pair is due; as many flights as may be are held by the issuer, the others wait."""
+    for user in users:
+        assert gunicorn.call(user)[0] == 200
+    scene.wait_inside(MOST_AHEAD)
+    gunicorn.watch()
+    gunicorn.terminate()
+    gunicorn.read_log("This process is ending.")
+
+
+def test_only_what_is_under_way_is_waited_for(scene: Scene) -> None:
+    users = scene.make_users(2 * MOST_AHEAD, state="stale")
+    scene.issuer.hold()
+    with running(scene) as gunicorn:
+        begin_many(scene, gunicorn, users)
+        scene.issuer.release()
+        assert gunicorn.wait() == 0
+    assert [scene.row(user)["generation"] for user in users] == [2] * 3 + [1] * 3
+    for user in users[:MOST_AHEAD]:
+        assert_stored(scene, user)
+    for user in users[MOST_AHEAD:]:
+        assert scene.presented(user) == []
+        scene.assert_login_goes_on(user)
+
+
+def test_an_issuer_that_never_answers_does_not_keep_the_process(scene: Scene) -> None:
+    scene.options = dict(SHORT)
+    users = scene.make_users(2 * MOST_AHEAD, state="stale")
+    scene.issuer.hold()
+    with running(scene) as gunicorn:
+        begin_many(scene, gunicorn, users)
+        assert gunicorn.wait() == 0
+    for user in users:
+        assert scene.row(user)["lease_until"] == 0
+        scene.assert_login_goes_on(user)
+
+
+def test_an_asgi_server_that_dies_of_its_signal(scene: Scene) -> None:
+    """As uvicorn does, once its requests are done: no exit hook of Python's is ever run."""
+    user = scene.make_user(state="stale")
+    scene.issuer.hold()
+    with running_asgi(scene) as uvicorn:
+        assert uvicorn.call(user)[0] == 200
+        scene.wait_inside()
+        uvicorn.send(signal.SIGTERM)
+        uvicorn.read_log("Waiting for application shutdown")
+        scene.issuer.release()
+        assert uvicorn.wait() == -signal.SIGTERM
+    assert_stored(scene, user)
+
+
+def test_a_command_that_is_told_to_end(scene: Scene) -> None:
+    user = scene.make_user()
+    scene.issuer.hold()
+    with running_command(scene, user) as command:
+        scene.wait_inside()
+        command.send(signal.SIGTERM)
+        command.read_log("This process is ending.")
+        scene.issuer.release()
+        assert command.wait() == 143
     assert_stored(scene, user)
 
 

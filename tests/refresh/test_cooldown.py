@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jwt_outbound.clock import SECOND
+from jwt_outbound.compare_and_swap import NEXT, NOW, Now
 from jwt_outbound.issuers.answers import Answer
-from jwt_outbound.refresh.cooldown import cooldown, service_changes
+from jwt_outbound.refresh.cooldown import LONGEST_AHEAD, cooldown, due_after, service_changes
 from jwt_outbound.rows import IssuerHealth
-from jwt_outbound.swaps import NEXT, Now
+from tests.refresh.pairs import NOW as HERE
 from tests.refresh.pairs import a_pair
 
 AWAY = Answer.unavailable(ambiguous=False)
@@ -25,38 +26,81 @@ class Longest(Random):
         return b
 
 
+def cool(
+    answer: Answer,
+    failures: int = 0,
+    window: int = 0,
+    *,
+    left: int = -1,
+    chance: Random | None = None,
+) -> int:
+    """Of a pair whose access token has so many seconds left."""
+    pair = a_pair(failures=failures, expires_at=HERE + left * SECOND)
+    return cooldown(answer, pair, window, HERE, chance or Longest())
+
+
 @pytest.mark.parametrize(
     ("failures", "seconds"), [(0, 2), (1, 4), (2, 8), (3, 16), (4, 32), (5, 60), (1000, 60)]
 )
 def test_it_doubles_up_to_a_minute(failures: int, seconds: int) -> None:
-    assert cooldown(AWAY, failures, 0, Longest()) == seconds * SECOND
+    assert cool(AWAY, failures) == seconds * SECOND
 
 
 @pytest.mark.parametrize(("failures", "seconds"), [(0, 15), (1, 30), (4, 240), (5, 300), (99, 300)])
 def test_for_the_operators_fault_it_is_longer(failures: int, seconds: int) -> None:
-    assert cooldown(WRONG, failures, 0, Longest()) == seconds * SECOND
+    assert cool(WRONG, failures) == seconds * SECOND
 
 
 @given(failures=st.integers(0, 50), seed=st.integers())
 def test_jitter_only_shortens_it(failures: int, seed: int) -> None:
-    longest = cooldown(AWAY, failures, 0, Longest())
-    assert 0.75 * longest <= cooldown(AWAY, failures, 0, Random(seed)) <= longest
+    longest = cool(AWAY, failures)
+    assert 0.75 * longest <= cool(AWAY, failures, chance=Random(seed)) <= longest
 
 
 def test_retry_after_is_honoured() -> None:
     answer = Answer.unavailable(ambiguous=False, retry_after=3600.0)
-    assert cooldown(answer, 0, 0, Longest()) == 3600 * SECOND
+    assert cool(answer) == 3600 * SECOND
     soon = Answer.unavailable(ambiguous=False, retry_after=0.0)
-    assert cooldown(soon, 0, 0, Longest()) == 2 * SECOND
+    assert cool(soon) == 2 * SECOND
 
 
 def test_after_an_ambiguous_answer_the_replay_must_still_come_in_time() -> None:
     window = 4 * SECOND
-    assert cooldown(UNCLEAR, 9, window, Longest()) == SECOND
-    assert cooldown(AWAY, 9, window, Longest()) == 60 * SECOND
+    assert cool(UNCLEAR, 9, window) == SECOND
+    assert cool(AWAY, 9, window) == 60 * SECOND
     late = Answer.unavailable(ambiguous=True, retry_after=3600.0)
-    assert cooldown(late, 0, window, Longest()) == SECOND
-    assert cooldown(UNCLEAR, 9, 1, Longest()) == 1
+    assert cool(late, 0, window) == SECOND
+    assert cool(UNCLEAR, 9, 1) == 1
+
+
+def test_while_the_token_is_good_there_is_another_try_in_time() -> None:
+    assert cool(AWAY, left=9) == 2 * SECOND
+    assert cool(AWAY, left=3) == SECOND
+    assert cool(AWAY, 5, left=30) == 10 * SECOND
+    assert cool(AWAY, 5, left=0) == 60 * SECOND
+    assert cool(WRONG, left=3) == 15 * SECOND
+    assert cool(UNCLEAR, left=3) == 2 * SECOND
+    asked = Answer.unavailable(ambiguous=False, retry_after=20.0)
+    assert cool(asked, left=3) == 20 * SECOND
+    assert cool(AWAY, left=1) == SECOND // 3
+
+
+class TestWhatIsDueAgain:
+    def test_is_so_after_its_cool_down(self) -> None:
+        assert due_after(a_pair(refresh_at=HERE - 1), 5, HERE) == 5
+        assert due_after(a_pair(refresh_at=HERE + 5), 5, HERE) == 5
+
+    def test_is_not_what_was_not_due(self) -> None:
+        assert due_after(a_pair(refresh_at=None), 5, HERE) == 0
+        assert due_after(a_pair(refresh_at=HERE + 6), 5, HERE) == 0
+
+    def test_pauses_longer_and_longer_once_it_is_stuck(self) -> None:
+        def after(failures: int) -> int:
+            return due_after(a_pair(refresh_at=HERE, failures=failures), 60 * SECOND, HERE)
+
+        minutes = [after(failures) // (60 * SECOND) for failures in range(3, 12)]
+        assert minutes == [1, 1, 2, 4, 8, 16, 32, 60, 60]
+        assert after(1000) == LONGEST_AHEAD
 
 
 class TestTheService:
@@ -78,8 +122,10 @@ class TestTheService:
     def test_a_yes_proves_it_and_ends_its_cool_down(self) -> None:
         healthy = {"failures": 0, "cooling_until": 0, "proven": True}
         granted = Answer.granted("access")
-        for health in (IssuerHealth(), IssuerHealth(proven=True, failures=3, cooling_until=9)):
+        for health in (IssuerHealth(), IssuerHealth(proven=True, failures=2)):
             assert service_changes(granted, a_pair(), health, 0) == healthy
+        down = IssuerHealth(proven=True, failures=3, cooling_until=9)
+        assert service_changes(granted, a_pair(), down, 0) == {**healthy, "recovered_at": NOW}
 
     def test_a_healthy_one_is_not_written(self) -> None:
         healthy = IssuerHealth(proven=True)

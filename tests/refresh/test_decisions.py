@@ -1,6 +1,8 @@
 """What is to be done about a row: the order of precedence, and each branch of it."""
 
+from collections import Counter
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -11,7 +13,7 @@ from jwt_outbound.exceptions import (
     RefreshTokenRefused,
     TokenPairNotFound,
 )
-from jwt_outbound.refresh.decisions import decide, may_present
+from jwt_outbound.refresh.decisions import calm_at, decide, may_present
 from jwt_outbound.refresh.words import SERVE, WAIT, Act, Failure, Verdict
 from jwt_outbound.rows import IssuerHealth, Pair
 from tests.refresh.pairs import (
@@ -43,9 +45,10 @@ def verdict(
     asked: dict[str, Any] | None = None,
     cooling: int = 0,
     suspended: bool = False,
+    issuer: dict[str, Any] | None = None,
     **policy: Any,
 ) -> Verdict:
-    health = IssuerHealth(cooling_until=cooling, suspended=suspended)
+    health = IssuerHealth(cooling_until=cooling, suspended=suspended, **(issuer or {}))
     reading = a_reading(a_pair(*states), health)
     return decide(reading, an_ask(**(asked or {})), a_policy(**policy), NOW)
 
@@ -179,6 +182,67 @@ class TestACoolDown:
 
     def test_when_it_is_over_the_issuer_is_asked(self) -> None:
         assert verdict(OVER, {"cooldown_until": NOW}) == PRESENT
+
+
+class TestTrouble:
+    """While the issuer is away, and when it has just come back."""
+
+    @pytest.mark.parametrize(
+        "known",
+        [
+            {"issuer": {"failures": 3}},
+            {"issuer": {"recovered_at": NOW - 29 * SECOND}},
+        ],
+    )
+    def test_a_token_in_its_last_seconds_is_served_while_it_is_refreshed(
+        self, known: dict[str, Any]
+    ) -> None:
+        assert verdict(EXPIRED, STALE) == PRESENT
+        assert verdict(EXPIRED, STALE, {"failures": 1}) == SERVE_AND_PRESENT
+        assert verdict(EXPIRED, STALE, **known) == SERVE_AND_PRESENT
+        assert verdict(OVER, STALE, **known) == PRESENT
+
+    @pytest.mark.parametrize(
+        "over",
+        [
+            {"issuer": {"failures": 2}},
+            {"issuer": {"recovered_at": NOW - 30 * SECOND}},
+        ],
+    )
+    def test_and_not_for_less_or_for_longer(self, over: dict[str, Any]) -> None:
+        assert verdict(EXPIRED, STALE, **over) == PRESENT
+
+    def test_what_would_not_outlive_the_services_cool_down_is_worth_a_try(self) -> None:
+        soon = {"expires_at": NOW + 5 * SECOND}
+        assert verdict(soon, STALE, cooling=NOW + 5 * SECOND) == SERVE_AND_PRESENT
+        assert verdict(soon, STALE, cooling=NOW + 4 * SECOND) == SERVE
+        assert verdict(soon, STALE, COOLING, cooling=NOW + 5 * SECOND) == SERVE
+
+    def test_what_came_due_meanwhile_does_not_come_all_at_once(self) -> None:
+        policy = a_policy()
+        back = IssuerHealth(recovered_at=NOW)
+        waits = [
+            calm_at(a_pair(STALE, pk=UUID(int=number)), back, policy) - NOW
+            for number in range(1024)
+        ]
+        assert (min(waits), max(waits)) == (0, 30 * SECOND * 1023 // 1024)
+        in_a_second = Counter(wait // SECOND for wait in waits)
+        assert max(in_a_second.values()) <= 35
+        last = verdict(STALE, {"pk": UUID(int=1023)}, issuer={"recovered_at": NOW})
+        assert last == SERVE
+        assert verdict(OVER, {"pk": UUID(int=1023)}, issuer={"recovered_at": NOW}) == PRESENT
+
+    def test_and_comes_in_time(self) -> None:
+        short = a_pair(STALE, expires_at=NOW + 40 * SECOND, pk=UUID(int=1023))
+        assert calm_at(short, IssuerHealth(recovered_at=NOW), a_policy()) <= NOW + 5 * SECOND
+
+
+class TestAPairThatWasLeftAlone:
+    def test_is_due_at_its_next_use(self) -> None:
+        assert verdict({"parked": True, "refresh_at": None}) == SERVE_AND_PRESENT
+        assert verdict(UNKNOWN, {"parked": True}) == SERVE_AND_PRESENT
+        assert verdict({"parked": True}, COOLING) == SERVE
+        assert verdict({"parked": True, "refresh_sealed": b""}) == SERVE
 
 
 class TestARejectedToken:

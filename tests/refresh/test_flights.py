@@ -13,7 +13,9 @@ from django.contrib.auth.models import User
 from jwt_outbound.conf import get_service
 from jwt_outbound.exceptions import TokenStoreUnavailable
 from jwt_outbound.models import TokenPair
+from jwt_outbound.refresh import connections as own
 from jwt_outbound.refresh import flights as module
+from jwt_outbound.refresh import turns
 from jwt_outbound.refresh.driver import Driver
 from jwt_outbound.refresh.flights import Flight, Flights
 from jwt_outbound.refresh.steps import Outcome
@@ -175,6 +177,179 @@ class TestThePool:
         outcome = flights.start("another", "billing", at_once).join().result(LONG)
         assert outcome.failure is not None
         assert outcome.failure.kind is TokenStoreUnavailable
+
+
+class TestTurns:
+    """Eight threads, so four for a service, of which three at most refresh ahead."""
+
+    @pytest.fixture
+    def ahead(self, flights: Flights) -> Iterator[list[Held]]:
+        """Refreshes ahead at an issuer that never answers, as many as may be under way."""
+        works = [Held() for _ in range(3)]
+        for number, work in enumerate(works):
+            flights.start(("ahead", number), "billing", work, ahead=True)
+        assert all(work.begun.wait(LONG) for work in works)
+        yield works
+        for work in works:
+            work.may_end.set()
+
+    def test_refreshes_ahead_leave_a_thread_to_those_who_wait(
+        self, flights: Flights, ahead: list[Held]
+    ) -> None:
+        begun = threading.Event()
+
+        def note(flight: Flight) -> Outcome:
+            begun.set()
+            return DONE
+
+        flights.start("one more", "billing", note, ahead=True)
+        assert flights.start("waits", "billing", at_once).join().result(LONG) is DONE
+        assert not begun.is_set()
+        ahead[0].may_end.set()
+        assert begun.wait(LONG)
+
+    def order(self, flights: Flights, held: Held, promote: bool) -> list[str]:
+        """Who flies in which order, once the one who waits has held up the others."""
+        seen: list[str] = []
+
+        def note(name: str) -> Callable[[Flight], Outcome]:
+            def work(flight: Flight) -> Outcome:
+                seen.append(name)
+                return DONE
+
+            return work
+
+        flights.start("holds", "billing", held)
+        for name in ("ahead 1", "ahead 2"):
+            flights.start(name, "billing", note(name), ahead=True)
+        if promote:
+            assert flights.start("ahead 2", "billing", at_once).ahead is False
+        flights.start("waits", "billing", note("waits"))
+        assert seen == []
+        held.may_end.set()
+        assert flights.drain(LONG)
+        return seen
+
+    @pytest.mark.parametrize(
+        ("promote", "expected"),
+        [(False, ["waits", "ahead 1", "ahead 2"]), (True, ["ahead 2", "waits", "ahead 1"])],
+    )
+    def test_those_who_wait_overtake_and_whoever_joins_a_refresh_ahead_takes_it_along(
+        self,
+        flights: Flights,
+        held: Held,
+        configure: Configure,
+        promote: bool,
+        expected: list[str],
+    ) -> None:
+        configure(FLIGHT_THREADS=2)
+        assert self.order(flights, held, promote) == expected
+
+    def test_a_service_may_have_a_lower_limit_of_its_own(
+        self, flights: Flights, held: Held, configure: Configure
+    ) -> None:
+        configure(EXCHANGES_AT_ONCE=1)
+        flights.start("holds", "billing", held)
+        second = flights.start("waits", "billing", at_once)
+        assert flights.start("another service", "crm", at_once).join().result(LONG) is DONE
+        assert not second.is_over
+        held.may_end.set()
+        assert second.join().result(LONG) is DONE
+
+    def test_only_so_many_wait_to_refresh_ahead(
+        self, flights: Flights, ahead: list[Held], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(turns, "MOST_AHEAD", 2)
+        kept = [flights.start(n, "billing", at_once, ahead=True) for n in ("a", "b")]
+        dropped = flights.start("c", "billing", at_once, ahead=True)
+        failure = dropped.join().result(LONG).failure
+        assert failure is not None
+        assert failure.kind is TokenStoreUnavailable
+        assert not any(flight.is_over for flight in kept)
+        assert flights.start("c", "crm", at_once, ahead=True).join().result(LONG) is DONE
+        assert flights.start("c", "billing", at_once).join().result(LONG) is DONE
+        for work in ahead:
+            work.may_end.set()
+        assert [flight.join().result(LONG) for flight in kept] == [DONE, DONE]
+
+    def test_two_black_holes_leave_their_turn_to_a_third_service_as_soon_as_one_ends(
+        self, flights: Flights
+    ) -> None:
+        works = [Held() for _ in range(10)]
+        for number, work in enumerate(works):
+            flights.start(number, "billing" if number % 2 else "crm", work)
+        third = flights.start("third", "mail", at_once)
+        assert all(work.begun.wait(LONG) for work in works[:8])
+        assert not third.is_over
+        works[0].may_end.set()
+        assert third.join().result(LONG) is DONE
+        for work in works:
+            work.may_end.set()
+
+    def test_a_full_pool_is_left_to_those_who_wait_first(self, flights: Flights) -> None:
+        works = [Held() for _ in range(8)]
+        seen: list[str] = []
+        for number, work in enumerate(works):
+            flights.start(number, "billing" if number % 2 else "crm", work)
+        assert all(work.begun.wait(LONG) for work in works)
+        for name, ahead in (("mail", True), ("files", False)):
+            flights.start(
+                name, name, lambda flight: seen.append(flight.service) or DONE, ahead=ahead
+            )
+        works[0].may_end.set()
+        assert flights.start("files", "files", at_once).join().result(LONG) is DONE
+        for work in works:
+            work.may_end.set()
+        assert flights.drain(LONG)
+        assert seen == ["files", "mail"]
+
+    def test_what_only_waits_does_not_prolong_the_stop(
+        self, flights: Flights, ahead: list[Held]
+    ) -> None:
+        waiting = flights.start("waits its turn", "billing", at_once, ahead=True)
+        assert not flights.close(0.01)
+        failure = waiting.join().result(LONG).failure
+        assert failure is not None
+        assert failure.kind is TokenStoreUnavailable
+        assert "process is ending" in failure.message
+
+    def test_nor_does_it_once_the_interpreter_ends(
+        self, flights: Flights, ahead: list[Held]
+    ) -> None:
+        waiting = flights.start("waits its turn", "billing", at_once, ahead=True)
+        assert flights._executor is not None
+        flights._executor.shutdown(wait=False)
+        ahead[0].may_end.set()
+        assert waiting.join().result(LONG).failure is not None
+
+
+class TestNoMoreThreads:
+    """At the interpreter's end, on Python 3.12 and later, no thread can be started."""
+
+    @pytest.fixture(autouse=True)
+    def none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def start(self: threading.Timer) -> None:
+            raise RuntimeError("can't create new thread at interpreter shutdown")
+
+        monkeypatch.setattr(threading.Timer, "start", start)
+
+    def test_a_flight_goes_on_after_its_commit(self, flights: Flights) -> None:
+        after = threading.Event()
+
+        def work(flight: Flight) -> Outcome:
+            flight.committed(DONE)
+            after.set()
+            return DONE
+
+        assert flights.start("pair", "billing", work).join().result(LONG) is DONE
+        assert after.wait(LONG)
+
+    def test_and_its_connection_is_given_back(
+        self, flights: Flights, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(own, "_in_a_test_run", lambda: False)
+        assert flights.start("pair", "billing", at_once).join().result(LONG) is DONE
+        own.close_idle()
 
 
 class TestWhatTravels:

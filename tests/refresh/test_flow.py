@@ -4,11 +4,11 @@ import pytest
 
 from jwt_outbound import swaps
 from jwt_outbound.clock import SECOND
+from jwt_outbound.compare_and_swap import NEXT, OVER, Now
 from jwt_outbound.exceptions import RefreshInProgress, TokenPairNotFound
 from jwt_outbound.issuers.answers import Answer
 from jwt_outbound.refresh import steps
 from jwt_outbound.rows import IssuerHealth
-from jwt_outbound.swaps import NEXT, OVER, Now
 from tests.refresh.pairs import (
     EXPIRED,
     HERE,
@@ -103,8 +103,12 @@ class TestLeasing:
         for _ in range(20):
             walk.take(steps.Read, a_reading(a_pair(EXPIRED, LEASED)))
             pauses.append(walk.take(steps.Pause).length)
+            walk.pass_time(pauses[-1] / SECOND)
         assert all(0.005 * SECOND <= pause <= 0.2 * SECOND for pause in pauses)
         assert max(pauses[:2]) < min(pauses[-5:])
+        walk.pass_time(15)
+        walk.take(steps.Read, a_reading(a_pair(EXPIRED, LEASED)))
+        assert 0.1 * SECOND <= walk.take(steps.Pause).length <= 0.2 * SECOND
 
     def test_ahead_nobody_waits(self) -> None:
         walk = Walk(an_ask(ahead=True))

@@ -7,6 +7,8 @@ import pytest
 
 from jwt_outbound import swaps
 from jwt_outbound.clock import SECOND
+from jwt_outbound.compare_and_swap import NOW as AT_THE_WRITE
+from jwt_outbound.compare_and_swap import Now
 from jwt_outbound.exceptions import (
     IssuerMisconfigured,
     IssuerUnavailable,
@@ -17,8 +19,6 @@ from jwt_outbound.issuers.answers import Answer
 from jwt_outbound.refresh import steps
 from jwt_outbound.refresh.words import Failure
 from jwt_outbound.rows import IssuerHealth, Pair
-from jwt_outbound.swaps import NOW as AT_THE_WRITE
-from jwt_outbound.swaps import Now
 from tests.refresh.pairs import (
     LEASE,
     LEASE_RAN_OUT,
@@ -94,7 +94,7 @@ class TestARefusal:
         walk, changes = self.refused(a_pair(OVER))
         assert (changes["reason"], changes["code"]) == ("refused", "invalid_grant")
         assert changes["refused_at"] is AT_THE_WRITE
-        assert changes["refresh_at"] is None
+        assert changes["refresh_at"] is AT_THE_WRITE  # a crash here is found by the fleet
         committed = walk.take(steps.Committed).outcome
         line = walk.take(steps.Record)
         said = walk.take(steps.Announce, True)
@@ -103,7 +103,8 @@ class TestARefusal:
         assert said.pair.generation == line.pair.generation == 3
         noted = walk.take(steps.Change, True).swap
         assert noted.where == {"generation": 3, "event_id": said.event_id}
-        assert noted.changes == {"announced_at": AT_THE_WRITE, "lease_until": 0}
+        over = {"lease_until": 0, "refresh_at": None}
+        assert noted.changes == {"announced_at": AT_THE_WRITE, **over}
         assert isinstance(walk.step, steps.Read)
         woken = Walk()
         woken.take(steps.Read, committed.reading)

@@ -9,12 +9,12 @@ from django.contrib.auth.models import User
 from django.db import OperationalError, transaction
 
 from jwt_outbound import seen, swaps
+from jwt_outbound.compare_and_swap import NEXT
 from jwt_outbound.models import IssuerState, TokenPair, TokenPairEvent
 from jwt_outbound.refresh import store
 from jwt_outbound.refresh.steps import Change, Health, Insert, Record, Save, Settle
 from jwt_outbound.refresh.words import Ask
 from jwt_outbound.rows import Pair, Reading
-from jwt_outbound.swaps import NEXT
 from tests.refresh.breaking import failing, in_a_flight
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]

@@ -11,10 +11,11 @@ from django.contrib.auth import get_user_model
 from jwt_outbound import swaps
 from jwt_outbound.clock import SECOND
 from jwt_outbound.exceptions import JWTOutboundError, RefreshInProgress
+from jwt_outbound.fleet.plans import Do, plan_for
 from jwt_outbound.refresh import flights
 from jwt_outbound.refresh.steps import Outcome
 from jwt_outbound.refresh.words import Ask
-from jwt_outbound.rows import Reading
+from jwt_outbound.rows import IssuerHealth, Reading
 from jwt_outbound.tokens import Call, Waiting
 from tests.simulation import outside
 from tests.simulation.flying import Pilot
@@ -57,6 +58,9 @@ class SimulatedCall(Call):
         if reading.pair is not None:
             actor.seen = (reading.pair.pk, reading.pair.generation)
         return reading
+
+    def _health(self) -> IssuerHealth:
+        return self.world.table.health
 
     def _start_ahead(self, reading: Reading) -> None:
         start(self.world, self.actor, self.ask_for(reading, ahead=True))
@@ -110,6 +114,9 @@ def call(world: World, actor: Actor, **asked: Any) -> Course[Reading | None]:
         world.ledger.failed(actor, error, patient=not inline)
         return None
     world.ledger.served(actor, step, fetching.rejected, patient=not inline)
+    if actor.transaction is None and step.pair is not None:
+        yield AT_ONCE
+        world.table.swap(actor, swaps.used(step.pair), "change", pk=step.pair.pk)
     return step  # type: ignore[no-any-return]
 
 
@@ -177,6 +184,26 @@ def sweep(world: World, actor: Actor) -> Course[None]:
         Ask(service=SERVICE, user_id=USER, pk=pair.pk if pair else None,
             generation=pair.generation if pair else -1, ahead=True),
     )  # fmt: skip
+
+
+def work(world: World, actor: Actor) -> Course[None]:
+    """The fleet's worker meets the pair: by its plan, and in no flight that others could join."""
+    yield AT_ONCE
+    reading = look(world, actor)
+    pair, policy = reading.pair, world.scene.policy
+    if pair is None or pair.refresh_at is None or pair.refresh_at > reading.now:
+        return
+    chance = world.rng.random()
+    plan = plan_for(pair, reading.issuer, policy, reading.now, active=True, chance=chance)
+    yield AT_ONCE
+    if plan.do is Do.PARK:
+        world.table.swap(actor, swaps.parked(pair, plan.until), "change", pk=pair.pk)
+    elif plan.do is Do.FORGET:
+        world.table.swap(actor, swaps.postponed(pair, plan.until), "change", pk=pair.pk)
+    elif plan.do is not Do.PUT_OFF:
+        ask = Ask(service=SERVICE, user_id=USER, pk=pair.pk, generation=pair.generation,
+                  renew=pair.generation, ahead=True)  # fmt: skip
+        yield from Pilot(world, actor, ask).fly()
 
 
 Coming = Callable[["World", "Actor"], "Course[Any]"]

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
-from jwt_outbound import swaps
+from jwt_outbound.compare_and_swap import Swap
 from jwt_outbound.exceptions import RefreshTokenRefused
 from jwt_outbound.issuers.answers import Answer
 from jwt_outbound.refresh import steps
@@ -21,19 +21,19 @@ from tests.simulation.planting import pass_on, the_world
 # Swaps, decisions, measures
 
 
-def fenced_on_the_owner(real: Any, pair: Any, columns: Any) -> swaps.Swap:
-    swap: swaps.Swap = real(pair, columns)
+def fenced_on_the_owner(real: Any, pair: Any, columns: Any) -> Swap:
+    swap: Swap = real(pair, columns)
     return replace(swap, where={**swap.where, "lease_id": pair.lease_id + 1})
 
 
-def stored_from_a_stale_read(real: Any, columns: Any) -> swaps.Swap:
-    swap: swaps.Swap = real(columns)
+def stored_from_a_stale_read(real: Any, columns: Any) -> Swap:
+    swap: Swap = real(columns)
     row = the_world().table.row
     generation = row.generation + 1 if row is not None else 1
     return replace(swap, changes={**swap.changes, "generation": generation})
 
 
-def shorter(real: Any, pair: Any, length: int, **options: Any) -> swaps.Swap:
+def shorter(real: Any, pair: Any, length: int, **options: Any) -> Swap:
     return real(pair, length // 4, **options)  # type: ignore[no-any-return]
 
 
@@ -45,7 +45,7 @@ def never_announced(real: Any, *args: Any) -> Verdict:
     return Verdict(failure=login_required(RefreshTokenRefused, policy, "", ""))
 
 
-def as_proof(real: Any, pair: Any, *, spent: bool, **options: Any) -> swaps.Swap:
+def as_proof(real: Any, pair: Any, *, spent: bool, **options: Any) -> Swap:
     return real(pair, spent=False, **options)  # type: ignore[no-any-return]
 
 

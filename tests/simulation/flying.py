@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jwt_outbound import swaps
 from jwt_outbound.clock import SECOND
+from jwt_outbound.compare_and_swap import matches
 from jwt_outbound.exceptions import JWTOutboundError, TokenStoreUnavailable
 from jwt_outbound.issuers.answers import Answer
 from jwt_outbound.refresh import steps, words
@@ -133,6 +134,19 @@ class Pilot:
             row = None
         return Reading(pair=row, issuer=self.table.health, now=world.now, at=world.monotonic())
 
+    def _admit(self, step: steps.Admit) -> Course[int | None]:
+        """`IssuerStateQuerySet.take_place`: a compare-and-swap, over and over."""
+        table, world = self.table, self.world
+        while True:
+            taken, now = table.health.next_exchange_at, world.now
+            place = max(taken, now)
+            yield AT_ONCE
+            if place - now > step.patience:
+                return None
+            if table.health.next_exchange_at == taken:
+                table.change_health({"next_exchange_at": place + step.spacing})
+                return place - now
+
     def _exchange(self, step: steps.Exchange) -> Course[Reply]:
         world, actor = self.world, self.actor
         started = world.monotonic()
@@ -175,7 +189,7 @@ class Pilot:
         """The shipped receiver: one transaction, which has the pair's row locked."""
         table, row = self.table, self.table.row
         stands = swaps.standing(step.pair.generation)
-        if row is None or not swaps.matches(row, stands, self.world.now):
+        if row is None or not matches(row, stands, self.world.now):
             return
         if table.last_event != step.event_id:
             table.epoch, table.last_event = table.epoch + 1, step.event_id
@@ -226,6 +240,7 @@ _CARRY_OUT: Final[dict[type, Any]] = {
     steps.Read: Pilot._read,
     steps.Insert: Pilot._insert,
     steps.Prepare: Pilot._prepare,
+    steps.Admit: Pilot._admit,
     steps.Change: Pilot._change,
     steps.Save: Pilot._save,
     steps.Settle: Pilot._settle,

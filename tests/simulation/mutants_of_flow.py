@@ -7,7 +7,7 @@ from typing import Final
 from unittest.mock import patch
 
 from jwt_outbound import sessions
-from jwt_outbound.refresh import flights, flow
+from jwt_outbound.refresh import budget, flights, flow
 from jwt_outbound.refresh.flights import Flight
 from jwt_outbound.tokens import Call
 from tests.simulation import faulty
@@ -18,6 +18,7 @@ from tests.simulation.planting import (
     method,
 )
 from tests.simulation.rules import Rule
+from tests.simulation.scheduler import STANDARD
 
 FLOW: Final = (
     Mutant(
@@ -105,6 +106,23 @@ FLOW: Final = (
 )
 
 FLIGHTS: Final = (
+    Mutant(
+        name="who waits fails because nobody waited for the flight that he joined",
+        plant=instead(
+            budget, "crowded", lambda real, policy, wait, ahead: real(policy, wait, ahead=False)
+        ),
+        caught_as=(Rule.CALM,),
+        profile=replace(
+            STANDARD,
+            calm=1.0,
+            budget=1.0,
+            sweepers=1.0,
+            workers=0.0,
+            expired=1.0,
+            stale=0.0,
+            processes=(1, 1),
+        ),
+    ),
     Mutant(
         name="a flight is shared by two generations",
         plant=instead(flights, "key_of", lambda real, ask: ask.pk or object()),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from jwt_outbound import swaps
-from jwt_outbound.swaps import NEXT, Now
+from jwt_outbound.compare_and_swap import NEXT, Now
 from tests.simulation import faulty
 from tests.simulation.circumstances import BUSY, ENDED, LOGINS, LOSSES, PAUSES, STALE, only
 from tests.simulation.planting import (

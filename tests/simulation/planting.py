@@ -10,9 +10,9 @@ from typing import Any
 from unittest.mock import patch
 
 from jwt_outbound import swaps
+from jwt_outbound.compare_and_swap import Swap
 from jwt_outbound.refresh.flow import Refresh
 from jwt_outbound.refresh.steps import Flow, Step
-from jwt_outbound.swaps import Swap
 from tests.simulation.rules import Rule
 from tests.simulation.scenes import Profile
 from tests.simulation.scheduler import STANDARD, present

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Final, TypeVar
 
@@ -18,6 +18,7 @@ USER: Final = 1
 LEASE: Final = 3 * SECOND
 DEADLINE: Final = 3 * SECOND // 2
 WAIT: Final = 5 * SECOND
+SPACINGS: Final = (SECOND // 20, 2 * SECOND // 5)
 GRACES: Final = (8 * SECOND, 30 * SECOND)
 
 Choice = TypeVar("Choice")
@@ -94,6 +95,12 @@ class Profile:
     storing: float = 0.08
     """Callers who store a pair and use it in the same transaction."""
     sweepers: float = 0.35
+    workers: float = 0.5
+    """Of the sweepers: the fleet's own, who go by their plans, not by what a caller would do."""
+    used: float = 0.7
+    """Somebody has used the stored pair before the schedule begins."""
+    budget: float = 0.15
+    """Schedules in which the service has a budget of exchanges, and others use it too."""
     renewals: float = 0.05
     """Callers who want another token although theirs is good."""
     logins: float = 0.3
@@ -123,19 +130,27 @@ class Scene:
     faults: int
     age: int
     """How long before the beginning the pair was stored; -1: there is none."""
+    crowd: int
+    """How long after the beginning the budget's first place is free."""
 
 
 def draw(rng: Random, profile: Profile) -> Scene:
     kind = _draw_issuer(rng, profile)
     calm = rng.random() < profile.calm
+    policy = _policy(rng, kind)
+    crowd = 0
+    if rng.random() < profile.budget:
+        policy = replace(policy, spacing=rng.choice(SPACINGS))
+        crowd = rng.randrange(LEASE)
     return Scene(
         kind=kind,
-        policy=_policy(rng, kind),
+        policy=policy,
         profile=profile,
         calm=calm,
         processes=rng.randint(*profile.processes),
         faults=0 if calm else rng.randint(*profile.faults),
         age=_draw_age(rng, kind, profile),
+        crowd=crowd,
     )
 
 

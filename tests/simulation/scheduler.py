@@ -78,11 +78,14 @@ class Schedule:
         world.actor = Actor(0, "beginning", world.processes[0], world.now)
         if world.scene.age >= 0:
             self._store_first_pair()
+        if world.scene.crowd:
+            world.table.change_health({"next_exchange_at": world.now + world.scene.crowd})
         for _ in range(rng.randint(*profile.callers)):
             self._come("caller", self._draw_caller())
         if rng.random() < profile.sweepers:
             for _ in range(rng.randint(1, 3)):
-                self._come("sweeper", actors.sweep)
+                is_worker = rng.random() < profile.workers
+                self._come("sweeper", actors.work if is_worker else actors.sweep)
         if rng.random() < profile.logins:
             self._come("login", logins.log_in)
         if rng.random() < profile.revocations:
@@ -95,6 +98,8 @@ class Schedule:
         world.table.insert(world.actor)
         swap = swaps.stored(logins.columns_of(world, issued, world.now))
         world.table.swap(world.actor, swap, "store")
+        if world.table.row is not None and self.rng.random() < world.scene.profile.used:
+            world.table.swap(world.actor, swaps.used(world.table.row), "change")
         session: Any = {SESSION_KEY: str(USER)}
         world.sessions.append(Session(world.ledger.logins, session, world.now))
         world.now = then

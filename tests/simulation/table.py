@@ -1,6 +1,6 @@
 """The pair's row as a database has it: committed state, one writer's lock, snapshots, faults.
 
-What an UPDATE does is `swaps.holds` and `swaps.applied`, the package's own words.
+What an UPDATE does is `holds` and `applied`, the package's own words.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from jwt_outbound import swaps
+from jwt_outbound.compare_and_swap import Next, Now, Swap, applied, holds
 from jwt_outbound.rows import IssuerHealth, Pair
-from jwt_outbound.swaps import Next, Now, Swap
 from tests.simulation.scenes import SERVICE, USER
 
 if TYPE_CHECKING:
@@ -93,9 +92,9 @@ class Table:
         now = self.world.now
         own = transaction is not None and transaction.writes
         row = transaction.row if transaction is not None and own else self.row
-        if row is None or (pk is not None and row.pk != pk) or not swaps.holds(row, swap, now):
+        if row is None or (pk is not None and row.pk != pk) or not holds(row, swap, now):
             return False
-        self._write(Written(actor, row, swaps.applied(row, swap, now), how, now), transaction)
+        self._write(Written(actor, row, applied(row, swap, now), how, now), transaction)
         return True
 
     def insert(self, actor: Actor, transaction: Transaction | None = None) -> bool:

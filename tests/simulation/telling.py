@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from jwt_outbound import swaps
+from jwt_outbound.compare_and_swap import Over, Swap
 from jwt_outbound.refresh import steps
 
 if TYPE_CHECKING:
@@ -46,6 +46,6 @@ def told_of_step(step: steps.Step) -> str:
             return type(step).__name__.lower()
 
 
-def _fence(swap: swaps.Swap) -> str:
-    told = (f"{k}={'over' if isinstance(v, swaps.Over) else v}" for k, v in swap.where.items())
+def _fence(swap: Swap) -> str:
+    told = (f"{k}={'over' if isinstance(v, Over) else v}" for k, v in swap.where.items())
     return "if " + " ".join(told)

@@ -54,7 +54,6 @@ class Registry(Flights):
         self._world, self._process = world, process
 
     def _launch(self, flight: Flight) -> None:
-        self._flying[flight.service] += 1
         journey: Any = flight._work
 
         def fly(actor: Actor) -> Course[None]:

@@ -19,6 +19,7 @@ from jwt_outbound.refresh import flights
 from jwt_outbound.testing import drain, shift_clock
 from jwt_outbound.tokens import afetch_valid_access_token, fetch_valid_access_token
 from tests.concurrency import fitting
+from tests.concurrency.ending import tell_when_ending
 from tests.concurrency.worker import Stage
 from tests.issuer_server.wire import fingerprint
 
@@ -111,6 +112,11 @@ def wait_for_flights(stage: Stage) -> bool:
 def close_flights(stage: Stage) -> bool:
     """Ends the flights' threads and connections, as at the end of a process."""
     return flights.flights.close()
+
+
+def tell_of_the_end(stage: Stage) -> None:
+    """Tells when the process has begun to end."""
+    tell_when_ending(lambda: stage.tell("ending"))
 
 
 def threads(stage: Stage) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import connections
+from django.db.models import F
 
 from jwt_outbound.models import SessionEpoch, TokenPair, TokenPairEvent
 from jwt_outbound.querysets import database_now
@@ -82,3 +83,30 @@ def epoch(stage: Stage, user: int) -> int:
 def grow_old(stage: Stage, service: str, users: list[int]) -> None:
     """Their access tokens are not so young any more that a 401 to them is an answer."""
     TokenPair.objects.filter(user_id__in=users, service=service).update(young_until=0)
+
+
+def make_used(stage: Stage, service: str, users: list[int]) -> None:
+    """Somebody has asked for their tokens in this generation."""
+    rows = TokenPair.objects.filter(user_id__in=users, service=service)
+    rows.update(used_generation=F("generation"))
+
+
+def free_from_the_dead(stage: Stage, service: str) -> None:
+    """As later, when claims and leases of workers that are gone have run out."""
+    rows = TokenPair.objects.filter(service=service)
+    rows.filter(claimed_until__gt=0).update(claimed_until=1)
+    rows.filter(lease_until__gt=0).update(lease_until=1)
+
+
+def states(stage: Stage, service: str) -> dict[str, dict[str, Any]]:
+    """Of every pair: generation, whether a worker has it in hand, whether its login is over."""
+    rows = TokenPair.objects.filter(service=service)
+    now = database_now()
+    return {
+        str(row.user_id): {
+            "generation": row.generation,
+            "claimed": row.claimed_until > now,
+            "refused": bool(row.refused_at or row.pending_until),
+        }
+        for row in rows
+    }
