@@ -86,6 +86,18 @@ def run_out_at(expires_at: int, lifetime: int | None) -> int:
     return expires_at + max(60 * MINUTE, (lifetime or 0) // 10)
 
 
+def idle_at(expires_at: int | None, lifetime: int | None, jitter: float) -> int | None:
+    """When a pair that nobody uses is refreshed, lest its refresh token idle out; None: never.
+
+    min(1 day, 25% of the refresh token's lifetime) before its end. `jitter` from 0 to 1 takes up
+    to half of that away, so that logins made together do not come due together.
+    """
+    if expires_at is None:
+        return None
+    window = min(24 * 60 * MINUTE, (lifetime or 4 * 60 * MINUTE) // 4)
+    return expires_at - window + int(window * 0.5 * jitter)
+
+
 def young_for(lifetime: int | None) -> int:
     """How long a 401 to a just-issued token is an answer and no expiry: min(5 s, 10%)."""
     return 5 * SECOND if lifetime is None else min(5 * SECOND, lifetime // 10)

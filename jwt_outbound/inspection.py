@@ -22,7 +22,7 @@ from jwt_outbound.exceptions import TokenPairUnreadable
 from jwt_outbound.freshness import Freshness, Windows, assess
 from jwt_outbound.models import TokenPair
 from jwt_outbound.querysets import COLUMNS, UNIX_EPOCH
-from jwt_outbound.refresh.logbook import STUCK_AFTER
+from jwt_outbound.refresh.cooldown import STUCK_AFTER
 from jwt_outbound.refresh.words import has_run_out
 from jwt_outbound.rows import IssuerHealth, Pair
 

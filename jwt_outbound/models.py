@@ -61,6 +61,10 @@ class TokenPair(models.Model):
     young_until = _time(_("young until"))
     hold_until = _time(_("held until"))
     holds = models.PositiveIntegerField(_("holds"), default=0, editable=False)
+    used_generation = models.BigIntegerField(_("last used generation"), default=-1, editable=False)
+    parked = models.BooleanField(_("left alone, as unused"), default=False, editable=False)
+    # Until then one worker of the fleet has it in hand. Only spares work: the lease decides.
+    claimed_until = _time(_("claimed until"))
 
     # No lease column is indexed: that would end PostgreSQL's HOT updates.
     lease_id = models.BigIntegerField(_("lease"), default=0, editable=False)
@@ -81,6 +85,8 @@ class TokenPair(models.Model):
     reason = models.CharField(_("reason"), max_length=20, default="", editable=False)
     code = models.CharField(_("issuer's code"), max_length=100, default="", editable=False)
     event_id = models.UUIDField(null=True, editable=False)
+    # The refusal that has ended the user's sessions: each does so once.
+    ended_event_id = models.UUIDField(null=True, editable=False)
     announced_at = _time(_("announced at"))
     revoked_at = _time(_("revoked at"))
     outcome = models.CharField(_("last outcome"), max_length=20, default="", editable=False)
@@ -191,6 +197,8 @@ class IssuerState(models.Model):
     service = models.CharField(_("service"), primary_key=True, max_length=100)
     cooling_until = _time(_("cooling down until"))
     failures = models.PositiveIntegerField(_("failures in a row"), default=0)
+    recovered_at = _time(_("answered again at"))
+    next_exchange_at = _time(_("next exchange at"))
     proven = models.BooleanField(_("has refreshed a pair"), default=False)
     suspended = models.BooleanField(_("logouts suspended"), default=False)
     alarmed_at = _time(_("last alarm at"))

@@ -15,7 +15,7 @@ from jwt_outbound.fields import DatabaseNow
 from jwt_outbound.freshness import MINUTE, Windows
 from jwt_outbound.inspection import State
 from jwt_outbound.models import IssuerState
-from jwt_outbound.refresh.logbook import STUCK_AFTER
+from jwt_outbound.refresh.cooldown import STUCK_AFTER
 
 
 def state_case() -> Case:

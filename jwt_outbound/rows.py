@@ -36,6 +36,10 @@ class Pair:
     hold_until: int = 0
     """Until then no 401 starts a refresh: the last one did not help."""
     holds: int = 0
+    used_generation: int = -1
+    """The newest generation whose access token somebody has asked for."""
+    parked: bool = False
+    """It was due while nobody used it, and was left alone: its next use finds it due."""
 
     lease_id: int = 0
     """Only grows; whoever releases a lease clears only his own."""
@@ -78,6 +82,10 @@ class IssuerHealth:
     """It has refreshed some pair before, so its URLs and its profile are right."""
     suspended: bool = False
     """Staff want nobody logged out because of it: refusals wait."""
+    recovered_at: int = 0
+    """When it last answered again after an outage that had cooled the whole service."""
+    next_exchange_at: int = 0
+    """With a budget of exchanges: before then none is sent."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from uuid import UUID
 from django.contrib.auth import SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import Error, connections, transaction
-from django.db.models import Exists, F, QuerySet
+from django.db.models import F
 from django.utils.connection import ConnectionDoesNotExist
 
 from jwt_outbound import clock, swaps
@@ -113,16 +113,14 @@ def end_sessions_over(*, user_id: Any, service: str, generation: int, event_id: 
     still = swaps.standing(generation)
     refused = TokenPair.objects.matching(still, user_id=user_id, service=service)
     with transaction.atomic(using=alias()):
-        if not _lock(refused):
+        # Locks the pair's row too, so that a login either waits for the logout or is seen by it.
+        first = refused.exclude(ended_event_id=event_id).update(ended_event_id=event_id)
+        if not first:
             return False
-        # The condition stands in the UPDATE once more: SQLite has no row locks.
-        raised = (
-            SessionEpoch.objects.filter(Exists(refused), pk=owner)
-            .exclude(last_event_id=event_id)
-            .update(epoch=F("epoch") + 1, last_event_id=event_id)
-        )
+        of_user = SessionEpoch.objects.filter(pk=owner)
+        of_user.update(epoch=F("epoch") + 1, last_event_id=event_id)
     _cache.pop((alias(), owner), None)
-    return bool(raised)
+    return True
 
 
 def is_being_ended(*, user_id: Any, service: str) -> bool:
@@ -139,13 +137,6 @@ def is_being_ended(*, user_id: Any, service: str) -> bool:
             lease_until__gt=DatabaseNow(),
         ).exists()
     )
-
-
-def _lock(refused: QuerySet[TokenPair]) -> bool:
-    """Locks the pair's row, so that a login either waits for the logout or is seen by it."""
-    if not connections[alias()].features.has_select_for_update:
-        return True
-    return bool(refused.select_for_update().values_list("pk", flat=True))
 
 
 def _ensure_row(owner: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from jwt_outbound.claims import Claims, numeric_date, read_claims
 from jwt_outbound.clock import SECOND
-from jwt_outbound.freshness import Windows, young_for
+from jwt_outbound.freshness import Windows, idle_at, young_for
 
 LONGEST = 100 * 366 * 86_400 * SECOND
 """A century: a longer life is cut to it, so that every sum fits the column."""
@@ -71,12 +71,14 @@ def of_stored(access: str, refresh: str, expires_in: float | None, now: int, rul
     refresh_life = _life(refresh_claims.lifetime)
     refresh_ends = [_at(refresh_claims.exp)] if refresh_claims.exp is not None else []
     refresh_ends += [now + refresh_life] if refresh_life is not None else []
+    refresh_end = min(refresh_ends, default=None)
+    idle = idle_at(refresh_end, refresh_life, rules.jitter)
     return Terms(
         expires_at=expires_at,
         lifetime=lifetime,
-        refresh_at=_due(expires_at, lifetime, None, rules),
+        refresh_at=_due(expires_at, lifetime, None, rules, idle, now),
         young_until=issued + young_for(lifetime) if issued else 0,
-        refresh_expires_at=min(refresh_ends, default=None),
+        refresh_expires_at=refresh_end,
         refresh_lifetime=refresh_life,
         sub=claims.subject,
         jti=claims.token_id,
@@ -120,10 +122,14 @@ def of_issued(
         refresh_lives = _lives(read_claims(refresh), refresh_expires_in or None)
         refresh_lifetime = min(refresh_lives, default=None)
         refresh_expires_at = None if refresh_lifetime is None else sent_at + refresh_lifetime
+    idle = idle_at(refresh_expires_at, refresh_lifetime, rules.jitter)
+    earliest = idle_at(refresh_expires_at, refresh_lifetime, 0)
+    if earliest is not None and earliest <= sent_at:
+        idle = None  # just refreshed, and it lives no longer: another one would not help either
     return Terms(
         expires_at=expires_at,
         lifetime=lifetime,
-        refresh_at=_due(expires_at, lifetime, refresh_in, rules),
+        refresh_at=_due(expires_at, lifetime, refresh_in, rules, idle, sent_at),
         young_until=sent_at + young_for(lifetime),
         refresh_expires_at=refresh_expires_at,
         refresh_lifetime=refresh_lifetime,
@@ -150,9 +156,18 @@ def _at(seconds: float) -> int:
 
 
 def _due(
-    expires_at: int | None, lifetime: int | None, refresh_in: float | None, rules: Rules
+    expires_at: int | None,
+    lifetime: int | None,
+    refresh_in: float | None,
+    rules: Rules,
+    idle: int | None,
+    now: int,
 ) -> int | None:
-    if expires_at is None or lifetime is None or not rules.ahead or rules.windows.ahead == 0:
+    """When the pair is due: for its access token's sake, or sooner for its refresh token's."""
+    if rules.windows.ahead == 0:
         return None
+    if expires_at is None or lifetime is None or not rules.ahead:
+        return idle
     after = rules.windows.refresh_after(lifetime, rules.jitter, _life(refresh_in))
-    return expires_at - lifetime + after
+    due = expires_at - lifetime + after
+    return due if idle is None or idle <= now else min(due, idle)

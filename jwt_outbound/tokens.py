@@ -11,23 +11,23 @@ from asgiref.sync import sync_to_async
 from django.db import InterfaceError, OperationalError
 from django.db.models import Model
 
-from jwt_outbound import clock, refresh_ahead, seen, signals
+from jwt_outbound import clock, refresh_ahead, seen, signals, usage
 from jwt_outbound.ciphers import ACCESS, sealer
 from jwt_outbound.clock import SECOND
 from jwt_outbound.conf import get_service, micro
-from jwt_outbound.exceptions import IssuerMisconfigured, TokenStoreUnavailable
+from jwt_outbound.exceptions import IssuerMisconfigured
 from jwt_outbound.faults import discreet
 from jwt_outbound.grants import Grant, grant_of
-from jwt_outbound.models import TokenPair
+from jwt_outbound.models import IssuerState, TokenPair
 from jwt_outbound.querysets import alias
 from jwt_outbound.refresh import flights
 from jwt_outbound.refresh.decisions import decide
 from jwt_outbound.refresh.driver import Driver, at_the_issuer
-from jwt_outbound.refresh.failures import in_progress, not_found, store_unavailable
+from jwt_outbound.refresh.failures import barred, in_progress, not_found, store_unavailable
 from jwt_outbound.refresh.policies import policy_of
 from jwt_outbound.refresh.steps import Outcome
-from jwt_outbound.refresh.words import Ask
-from jwt_outbound.rows import Reading
+from jwt_outbound.refresh.words import Ask, Crowded
+from jwt_outbound.rows import IssuerHealth, Reading
 from jwt_outbound.secret import Secret
 from jwt_outbound.transactions import Situation, situation
 from jwt_outbound.users import ensure_active, user_id_of
@@ -149,12 +149,32 @@ class Call:
             raise store_unavailable(self.policy, error).error(ask) from error
         return reading
 
+    def _health(self) -> IssuerHealth:
+        health: IssuerHealth = IssuerState.objects.health(self.service.name)
+        return health
+
     def _next(self, reading: Reading) -> Grant | Waiting:
         verdict = decide(reading, self._ask, self.policy, reading.time(clock.monotonic()))
         if verdict.failure is not None:
             raise verdict.failure.error(self._ask)
         if not verdict.serve:
-            return self._fly(reading)
+            return self._serve_in_trouble(reading) or self._fly(reading)
+        if verdict.act is not None:
+            self._start_ahead(reading)
+        return self._grant(reading)
+
+    def _serve_in_trouble(self, reading: Reading) -> Grant | None:
+        """The token in its last seconds, while its issuer is known to be away: nobody waits then.
+
+        Its health is not read with every call; what it says against this caller, a flight says.
+        """
+        pair = reading.pair
+        if pair is None or pair.expires_at is None or pair.expires_at <= reading.now:
+            return None
+        reading = replace(reading, issuer=self._health())
+        verdict = decide(reading, self._ask, self.policy, reading.time(clock.monotonic()))
+        if not verdict.serve:
+            return None
         if verdict.act is not None:
             self._start_ahead(reading)
         return self._grant(reading)
@@ -170,7 +190,8 @@ class Call:
             now = outcome.reading.time(clock.monotonic())
             if decide(outcome.reading, self._ask, self.policy, now).serve:
                 return self._grant(outcome.reading)
-        if outcome.failure is not None:
+        crowded_out = isinstance(outcome.failure, Crowded) and outcome.failure.ahead
+        if outcome.failure is not None and not crowded_out:
             raise outcome.failure.error(self._ask)
         if self._left() <= 0:
             raise in_progress(self.policy).error(self._ask)
@@ -191,15 +212,7 @@ class Call:
                 driver.inline = True
                 return self._proceed(driver.run())
             case Situation.BARRED:
-                raise TokenStoreUnavailable(
-                    f"The pair for service {self.service.name!r} must be refreshed, but this code "
-                    "is in a transaction of the SQLite file that holds the token tables, which "
-                    "has one writer: nothing was sent. Give the token tables a file of their own "
-                    "(JWT_OUTBOUND['DATABASE'] and jwt_outbound.routers.TokenRouter), or call "
-                    "outside of the transaction.",
-                    service=self.service.name,
-                    user_id=self._ask.user_id,
-                )
+                raise barred(self.service.name).error(self._ask)
         return flights.launch(driver).join()
 
     def _driver(self, reading: Reading, *, ahead: bool = False, inline: bool = False) -> Driver:
@@ -228,7 +241,9 @@ class Call:
     def _grant(self, reading: Reading) -> Grant:
         if reading.pair is None:
             raise not_found(self.policy).error(self._ask)
-        return grant_of(reading, reading.pair, self.policy.rules.windows, self._version)
+        grant = grant_of(reading, reading.pair, self.policy.rules.windows, self._version)
+        usage.note(reading, reading.pair)
+        return grant
 
     def _left(self) -> float:
         """Seconds of the wait budget."""

@@ -1,5 +1,6 @@
 """Whose call it is."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -43,3 +44,9 @@ def ensure_active(user: Any, user_id: Any, service: str) -> None:
 def find_user(user_id: Any) -> Any:
     """The user with that primary key, or None."""
     return get_user_model()._base_manager.filter(pk=user_id).first()
+
+
+def active_among(user_ids: Collection[Any]) -> set[Any]:
+    """Those of these users' primary keys that are of users who are there and active."""
+    users = get_user_model()._base_manager.filter(pk__in=user_ids)
+    return {user.pk for user in users if getattr(user, "is_active", True)}

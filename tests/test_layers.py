@@ -16,8 +16,8 @@ from tests.imports import MODULES, PACKAGE, ROOT, imported_names, imports_of, ow
 LAYERS: list[list[set[str]]] = [
     # 0: pure words
     [
-        {"claims", "clock", "exceptions", "faults", "freshness", "log_filter", "origins", "rows"}
-        | {"secret", "seen", "signals", "swaps", "terms"}
+        {"claims", "clock", "compare_and_swap", "environment", "exceptions", "faults", "freshness"}
+        | {"log_filter", "origins", "rows", "secret", "seen", "signals", "swaps", "terms"}
     ],
     # 1: settings, read on use
     [{"conf"}],
@@ -26,6 +26,8 @@ LAYERS: list[list[set[str]]] = [
         {"models", "routers", "sessions"},
         {"managers"},
         {"querysets"},
+        {"swap_query"},
+        {"row_query"},
         {"fields", "transactions", "users"},
         {"ciphers"},
         {"encryption_keys"},
@@ -35,13 +37,14 @@ LAYERS: list[list[set[str]]] = [
     # 4: the protocol and who carries it out
     [{"refresh", "refresh.*"}],
     # 5: the one door
-    [{"tokens"}, {"holds", "refresh_ahead"}, {"grants"}],
+    [{"tokens"}, {"holds", "refresh_ahead", "usage"}, {"grants"}],
     # 6: callers of other services
     [{"clients", "clients.*"}],
     # 7: what Django meets
     [
         {"logins", "logins.*"},
-        {"apps", "urls", "management", "management.*"},
+        {"apps", "asgi", "urls", "management", "management.*"},
+        {"fleet", "fleet.*", "runners", "runners.*", "tasks"},
         {"admin", "alarm", "backends", "checks", "checks.*", "middleware", "receivers", "views"}
         | {"telemetry"},
         {"aoutbound", "explanation", "forms", "outbound", "responses"},
@@ -68,9 +71,11 @@ UNSEEN: dict[str, set[str]] = {
     "clients*": {"models", "managers", "sessions", "fields", "ciphers", "issuers*", "refresh*"},
 }
 # These decide, and leave doing to others.
-PURE = {"claims", "freshness", "origins", "rows", "secret", "seen", "swaps", "terms"} | {
+PURE = {"claims", "compare_and_swap", "fleet.plans", "freshness", "origins", "rows"} | {
+    *("secret", "seen", "swaps", "terms"),
     "issuers.answers",
     "issuers.wire",
+    "refresh.budget",
     "refresh.cooldown",
     "refresh.decisions",
     "refresh.failures",

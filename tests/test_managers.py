@@ -77,6 +77,7 @@ class TestStore:
     ) -> None:
         marks = dict.fromkeys(UNMARKED, 9) | {
             "unended": True, "reconnect": True, "event_id": uuid4(), "reason": "x", "code": "x",
+            "parked": True,
             "generation": 7, "hold_until": 9, "holds": 9, "lease_id": 5,
         }  # fmt: skip
         old = TokenPair.objects.create(user_id=user.pk, service="billing", **marks)

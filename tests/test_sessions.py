@@ -153,6 +153,19 @@ def test_a_refusal_ends_the_sessions_once(user: User) -> None:
     assert epoch_of(user) == 1
 
 
+def test_it_counts_once_also_where_another_services_refusal_came_between(
+    user: User, settings: Settings
+) -> None:
+    services = settings.JWT_OUTBOUND["SERVICES"]
+    settings.JWT_OUTBOUND = {"SERVICES": {**services, "crm": services["billing"]}}
+    event, between = uuid4(), uuid4()
+    pair, other = refused_pair(user, event), refused_pair(user, between, "crm")
+    assert end_over(user, pair, event)
+    assert end_over(user, other, between)
+    assert not end_over(user, pair, event), "told again after a crash"
+    assert epoch_of(user) == 2
+
+
 def test_another_refusal_ends_them_again(user: User) -> None:
     first, second = uuid4(), uuid4()
     assert end_over(user, refused_pair(user, first), first)

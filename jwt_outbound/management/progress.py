@@ -9,9 +9,9 @@ LINE_EVERY: Final = 10.0
 
 
 class Progress:
-    """`advance(n)` as the work goes on; `done()` in the end."""
+    """`advance(n)` as the work goes on; `done()` in the end. `total=None`: nobody knows."""
 
-    def __init__(self, stream: Any, total: int, what: str) -> None:
+    def __init__(self, stream: Any, total: int | None, what: str) -> None:
         self._stream, self._total, self._what = stream, total, what
         self._is_terminal = bool(getattr(stream, "isatty", lambda: False)())
         self._count = 0
@@ -33,8 +33,11 @@ class Progress:
             self._stream.write("")
 
     def _bar(self) -> str:
+        if self._total is None:
+            return self._numbers()
         filled = WIDTH * min(self._count, self._total) // max(self._total, 1)
         return f"[{'#' * filled}{'.' * (WIDTH - filled)}] {self._numbers()}"
 
     def _numbers(self) -> str:
-        return f"{self._count} of {self._total} {self._what}"
+        of_all = "" if self._total is None else f"of {self._total} "
+        return f"{self._count} {of_all}{self._what}"

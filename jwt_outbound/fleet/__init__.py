@@ -1,0 +1,1 @@
+"""Refreshing ahead for all hosts: many workers share what is due, over the database alone."""

@@ -1,0 +1,249 @@
+"""One worker: takes due pairs in hand, and refreshes them on a few threads, through the same leases
+as everyone. Any number of them on any number of hosts share the work.
+"""
+
+import logging
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Collection
+from concurrent.futures import Future
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Final
+
+from django.db import Error as DatabaseFailure
+
+from jwt_outbound.clock import SECOND
+from jwt_outbound.conf import Service
+from jwt_outbound.faults import describe
+from jwt_outbound.fleet import due as hand
+from jwt_outbound.fleet.due import Due
+from jwt_outbound.fleet.lanes import Lane
+from jwt_outbound.fleet.plans import Do
+from jwt_outbound.fleet.results import Result, result_of
+from jwt_outbound.fleet.threads import Threads
+from jwt_outbound.querysets import database_now
+from jwt_outbound.refresh.driver import Driver
+from jwt_outbound.refresh.store import patiently
+from jwt_outbound.refresh.words import Ask
+
+logger = logging.getLogger("jwt_outbound")
+
+POLL: Final = 1.0
+"""Seconds between two looks for what is due, while nothing was."""
+LONGEST_POLL: Final = 30.0
+"""Between two tries while the database is away."""
+BUSY_POLL: Final = 5.0
+"""Between two looks while there is no room for more: the health file must not age meanwhile."""
+UNREADABLE_PAUSE: Final = 300 * SECOND
+"""A pair that no key opens is tried again so much later."""
+FINISH_PAUSE: Final = 30 * SECOND
+"""The same for the end of a login that staff hold up."""
+
+
+class Worker:
+    """Refreshes what is due of some services, until nothing is, or for ever.
+
+    `landed` is called after each pair that was done. Not for use from several threads.
+    """
+
+    def __init__(
+        self,
+        services: Collection[Service],
+        *,
+        threads: int,
+        inline: bool = False,
+        landed: Callable[[Result], None] = lambda result: None,
+        looked: Callable[[], None] = lambda: None,
+    ) -> None:
+        # Some are lined up for a thread that gets free, so that it need not wait for the loop.
+        most = threads if inline else threads + max(1, threads // 4)
+        share = most if len(services) == 1 else max(1, threads // 2)
+        self._lanes = {service.name: Lane(service, share) for service in services}
+        self._most = most
+        self._threads = Threads(threads, inline=inline)
+        self._landed, self._looked = landed, looked
+        self._stopped = False
+        # What is done, and None: stop. Its `put` may be called in a signal handler, which the
+        # methods of an Event may not: the handler interrupts the thread that waits for it.
+        self._news: SimpleQueue[Future[Result] | None] = SimpleQueue()
+        self._jobs: dict[Future[Result], tuple[Lane, Due]] = {}
+        self._look_at = self._look_by = 0.0
+        self._poll = POLL
+        self.counts: Counter[Result] = Counter()
+        self.due_by: int | None = None
+        """Where it works once: only what was due at this time, by the database's clock."""
+
+    def stop(self) -> None:
+        """What is under way comes to its end, and nothing more begins. Safe in a signal handler."""
+        self._stopped = True
+        self._news.put(None)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._stopped
+
+    def cooling(self) -> set[str]:
+        """The services whose issuers are in a cool-down, as far as it knows."""
+        return {name for name, lane in self._lanes.items() if lane.is_cooling}
+
+    def run(self, *, forever: bool) -> None:
+        """Works until `stop`, or until nothing is left of what was due when it began.
+
+        Raises `django.db.Error` where the database is away and it does not go on for ever.
+        """
+        try:
+            while not self._stopped:
+                self._drop_lapsed()
+                found = self._look(forever=forever)
+                self._begin()
+                if not (found or forever or self._jobs or self._queued()):
+                    break
+                self._wait()
+        finally:
+            self._end()
+
+    def _look(self, *, forever: bool) -> bool:
+        """Takes due pairs in hand, where there is room for them; whether there were any."""
+        if time.monotonic() < self._next_look():
+            return False
+        try:
+            found = self._threads.at_desk(partial(patiently, partial(self._take_in_hand, forever)))
+        except DatabaseFailure as error:
+            if not forever:
+                raise
+            logger.error("The token tables' database is away: %s.", describe(error))
+            self._poll = min(2 * self._poll, LONGEST_POLL)
+            found = 0
+        else:
+            self._poll = POLL
+            self._looked()
+        self._look_by = time.monotonic() + BUSY_POLL
+        if not found:
+            self._look_at = time.monotonic() + self._poll * random.uniform(0.8, 1.2)  # noqa: S311
+        return bool(found)
+
+    def _next_look(self) -> float:
+        return self._look_at if self._has_room() else max(self._look_at, self._look_by)
+
+    def _drop_lapsed(self) -> None:
+        for lane in self._lanes.values():
+            if lane.drop_lapsed():
+                self._look_at = 0.0
+
+    def _take_in_hand(self, forever: bool) -> int:
+        now, issuers = database_now(), hand.health_of_all(self._lanes)
+        if self.due_by is None and not forever:
+            self.due_by = now
+        for name, issuer in issuers.items():
+            self._lanes[name].look(issuer, now)
+        wanting = {name: lane.policy for name, lane in self._lanes.items() if lane.room}
+        limit = max((self._lanes[name].room for name in wanting), default=0)
+        if not limit:
+            return 0
+        todo, left = hand.take(wanting, limit, issuers, self.due_by)
+        for due in todo:
+            self._lanes[due.pair.service].queue.append(due)
+        for due in left:
+            self._count(Result.PUT_OFF if due.plan.do is Do.PUT_OFF else Result.LEFT)
+        return len(todo) + len(left)
+
+    def _begin(self) -> None:
+        while len(self._jobs) < self._most and (next_one := self._take_next()) is not None:
+            lane, due = next_one
+            job = self._threads.start(partial(self._refresh, lane, due))
+            self._jobs[job] = lane, due
+            job.add_done_callback(self._news.put)
+
+    def _take_next(self) -> tuple[Lane, Due] | None:
+        """Of the service that has the fewest threads, so that a slow issuer leaves some to all."""
+        for lane in sorted(self._lanes.values(), key=lambda lane: (lane.flying, lane.began_at)):
+            if (due := lane.take()) is not None:
+                return lane, due
+        return None
+
+    def _wait(self) -> None:
+        """Until something is done, may begin, or should be looked for."""
+        try:
+            job = self._news.get(timeout=self._pause())
+            while job is not None:
+                self._finish(job)
+                job = self._news.get_nowait()
+        except Empty:
+            return
+
+    def _pause(self) -> float:
+        if len(self._jobs) >= self._most:
+            return POLL
+        waits = [lane.wait for lane in self._lanes.values() if lane.wait is not None]
+        return min([*waits, max(0.0, self._next_look() - time.monotonic())])
+
+    def _refresh(self, lane: Lane, due: Due) -> Result:
+        pair = due.pair
+        ask = Ask(
+            service=pair.service,
+            user_id=pair.user_id,
+            pk=pair.pk,
+            generation=pair.generation,
+            renew=pair.generation,
+            ahead=True,
+        )
+        outcome = Driver(service=lane.service, ask=ask, inline=self._threads.are_none).run()
+        result, after = result_of(due, outcome), outcome.reading.pair
+        if result is Result.UNREADABLE:
+            logger.error("Pair %s for %r can't be read: no key fits.", pair.pk, pair.service)
+            hand.put_aside(pair, UNREADABLE_PAUSE)
+        elif due.plan.do is Do.FINISH and after and after.refresh_at == pair.refresh_at:
+            hand.put_aside(pair, FINISH_PAUSE)
+        return result
+
+    def _finish(self, job: Future[Result]) -> None:
+        lane, due = self._jobs.pop(job)
+        try:
+            result = job.result()
+        except Exception as error:  # noqa: BLE001 - the others go on
+            logger.error("Pair %s was not refreshed: %s.", due.pair.pk, describe(error))
+            result = Result.NOT_STORED
+        if result is Result.PUT_OFF and due.is_mine:
+            lane.put_back(due)
+            return
+        lane.landed()
+        self._count(result)
+
+    def _count(self, result: Result) -> None:
+        self.counts[result] += 1
+        self._landed(result)
+
+    def _end(self) -> None:
+        """What has begun is finished; what was only in hand is anybody's again."""
+        try:
+            self._recall()
+            while self._jobs:
+                self._finish(next(iter(self._jobs)))
+            self._let_go()
+        finally:
+            self._threads.close()
+
+    def _recall(self) -> None:
+        for job, (lane, due) in list(self._jobs.items()):
+            if job.cancel():
+                del self._jobs[job]
+                lane.recall(due)
+
+    def _let_go(self) -> None:
+        queued = [due for lane in self._lanes.values() for due in lane.queue]
+        if not queued:
+            return
+        try:
+            self._threads.at_desk(partial(hand.let_go, queued))
+        except DatabaseFailure:
+            logger.warning("%d pairs stay claimed for half a minute.", len(queued))
+
+    def _queued(self) -> bool:
+        return any(lane.queue for lane in self._lanes.values())
+
+    def _has_room(self) -> bool:
+        """Whether to look for more; where all issuers cool down, whether they still do."""
+        return any(lane.room for lane in self._lanes.values()) or not self._queued()

@@ -1,0 +1,79 @@
+"""A worker's lanes: how many pairs it takes in hand, and how fast it goes."""
+
+from typing import Any
+
+import pytest
+
+from jwt_outbound import clock
+from jwt_outbound.clock import SECOND
+from jwt_outbound.conf import Service
+from jwt_outbound.fleet.due import CLAIM, Due
+from jwt_outbound.fleet.lanes import Lane
+from jwt_outbound.fleet.plans import Do, Plan
+from jwt_outbound.rows import IssuerHealth
+from jwt_outbound.testing import FakeIssuer, shift_clock
+from tests.refresh.pairs import a_pair
+
+
+def a_lane(most: int = 4, **options: Any) -> Lane:
+    return Lane(Service(name="billing", issuer=FakeIssuer(), **options), most)
+
+
+def fill(lane: Lane, number: int) -> None:
+    due = Due(pair=a_pair(), plan=Plan(do=Do.REFRESH), ends_at=clock.monotonic() + CLAIM)
+    lane.queue.extend([due] * number)
+
+
+def test_so_many_begin_at_once() -> None:
+    lane = a_lane()
+    assert lane.room == 8
+    fill(lane, 8)
+    assert lane.room == 0
+    assert len([due for _ in range(8) if (due := lane.take())]) == 4
+    assert lane.wait is None
+    lane.landed()
+    assert lane.wait == 0
+
+
+@pytest.mark.parametrize(("at_once", "room"), [(1, 2), (100, 8)])
+def test_no_more_than_the_service_allows(at_once: int, room: int) -> None:
+    assert a_lane(exchanges_at_once=at_once).room == room
+
+
+def test_one_alone_tries_whether_an_issuer_is_back() -> None:
+    lane = a_lane()
+    lane.look(IssuerHealth(failures=3), 0)
+    assert lane.room == 2
+    lane.look(IssuerHealth(failures=3, cooling_until=9 * SECOND), 8 * SECOND)
+    assert (lane.room, lane.is_cooling) == (0, True)
+
+
+@pytest.mark.parametrize(("rate", "room"), [(20, 8), (0.2, 2), (0.01, 1), (None, 8)])
+def test_no_more_is_taken_in_hand_than_can_begin_before_the_claim_is_half_over(
+    rate: float | None, room: int
+) -> None:
+    assert a_lane(exchanges_per_second=rate).room == room
+
+
+def test_what_was_crowded_out_comes_first_again_but_ever_slower() -> None:
+    lane = a_lane(exchanges_per_second=20)
+    fill(lane, 3)
+    due = lane.take()
+    assert due is not None
+    assert lane.take() is None
+    for _ in range(40):
+        lane.put_back(due)
+        assert lane.queue.popleft() is due
+    assert lane.wait is not None
+    assert 1 < lane.wait <= 2
+
+
+def test_what_has_queued_for_longer_than_its_claim_is_given_up() -> None:
+    lane = a_lane()
+    fill(lane, 3)
+    assert not lane.drop_lapsed()
+    with shift_clock(20):
+        fill(lane, 1)
+    with shift_clock(31):
+        assert lane.drop_lapsed()
+        assert len(lane.queue) == 1
