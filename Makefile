@@ -27,7 +27,7 @@ ifdef REMAKE
 .PHONY: $(STAMP)
 endif
 
-.PHONY: help install demo test simulate check audit format
+.PHONY: help install demo test simulate proof bench check audit format
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) \
 		| awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
@@ -83,6 +83,9 @@ simulate: install ## the refresh under 100,000 random schedules (SCHEDULES=1000;
 proof: install ## the figures behind docs/promises.md: stampedes on every database, then schedules
 	@$(PY) -m tests.concurrency
 	@$(PY) -m tests.simulation --schedules 20000
+
+bench: install ## the figures of docs/benchmarks.md, half an hour (ARGS=--quick: only, do they run?)
+	@exec $(PY) -m benchmarks $(if $(ARGS),$(ARGS),--write)
 
 check: install ## formatting, lint, types, migrations, system checks, import layers
 	$(PY) -m ruff format --check .

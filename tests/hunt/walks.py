@@ -37,6 +37,8 @@ WORDS: dict[str, list[str]] = {
     "path": ["invoices/", "always401/", "https://elsewhere.example/x"],
     "data": ['{"a": 1}'],
     "days": ["30"],
+    "threads": ["2"],
+    "health_file": ["no-such-folder/health"],
 }
 """What to put where an address or a command asks for something of that name."""
 
