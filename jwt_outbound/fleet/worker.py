@@ -139,16 +139,15 @@ class Worker:
             self.due_by = now
         for name, issuer in issuers.items():
             self._lanes[name].look(issuer, now)
-        wanting = {name: lane.policy for name, lane in self._lanes.items() if lane.room}
-        limit = max((self._lanes[name].room for name in wanting), default=0)
-        if not limit:
-            return 0
-        todo, left = hand.take(wanting, limit, issuers, self.due_by)
-        for due in todo:
-            self._lanes[due.pair.service].queue.append(due)
-        for due in left:
-            self._count(Result.PUT_OFF if due.plan.do is Do.PUT_OFF else Result.LEFT)
-        return len(todo) + len(left)
+        found = 0
+        for name, lane in self._lanes.items():
+            if room := lane.room:
+                todo, left = hand.take({name: lane.policy}, room, issuers, self.due_by)
+                lane.queue.extend(todo)
+                for due in left:
+                    self._count(Result.PUT_OFF if due.plan.do is Do.PUT_OFF else Result.LEFT)
+                found += len(todo) + len(left)
+        return found
 
     def _begin(self) -> None:
         while len(self._jobs) < self._most and (next_one := self._take_next()) is not None:

@@ -42,7 +42,7 @@ class TestTheQuery:
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
         explained = due_pairs(database_now(), SERVICES)[:16].explain()
-        assert "jwt_outbound_tokenpair_refresh_at" in explained
+        assert "jwt_outbound_due" in explained
         assert "Seq Scan" not in explained
         assert "TEMP B-TREE" not in explained
 
