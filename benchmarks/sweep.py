@@ -21,7 +21,7 @@ from benchmarks.issuer import Issuer, issuing
 from benchmarks.people import SERVICE, make_users, store_pairs
 from benchmarks.project import configure
 
-THREADS, PAIRS, ROUNDS, DELAY = 32, 1000, 5, 0.1
+THREADS, PAIRS, ROUNDS, DELAY = 32, 2000, 3, 0.1
 QUICK_PAIRS, QUICK_ROUNDS = 40, 1
 LIFETIME = 300
 AGE = 280

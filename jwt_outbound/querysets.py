@@ -19,7 +19,7 @@ from jwt_outbound.conf import get_settings
 from jwt_outbound.fields import DatabaseNow, now_sql
 from jwt_outbound.row_query import fetch_row
 from jwt_outbound.rows import IssuerHealth, Pair, Reading
-from jwt_outbound.swap_query import carry_out
+from jwt_outbound.writes import carry_out, insert
 
 COLUMNS: Final = tuple(f.name for f in dataclasses.fields(Pair))
 HEALTH: Final = tuple(f.name for f in dataclasses.fields(IssuerHealth))
@@ -99,16 +99,11 @@ class TokenPairQuerySet(models.QuerySet[Any]):
 class TokenPairEventQuerySet(models.QuerySet[Any]):
     """The history."""
 
-    def record(self, pair: Pair, now: int, **line: Any) -> Any:
+    def record(self, pair: Pair, now: int, **line: Any) -> None:
         """Writes one line about `pair`, dated by the database's clock."""
-        return self.create(
-            **{"generation": pair.generation, **line},
-            pair_id=pair.pk,
-            user_id=pair.user_id,
-            service=pair.service,
-            at=shown(now),
-            **place(),
-        )
+        about = {"pair_id": pair.pk, "user_id": pair.user_id, "service": pair.service}
+        values = {"generation": pair.generation, **line, **about, "at": shown(now), **place()}
+        insert(self.model, self.db, values)
 
 
 class IssuerStateQuerySet(models.QuerySet[Any]):

@@ -26,7 +26,7 @@ LAYERS: list[list[set[str]]] = [
         {"models", "routers", "sessions"},
         {"managers"},
         {"querysets"},
-        {"swap_query"},
+        {"writes"},
         {"row_query"},
         {"fields", "transactions", "users"},
         {"ciphers"},
