@@ -42,8 +42,8 @@ MEANINGS = """\
   shuffled anew each time, with a fresh `ServiceClient`. A call *around expiry* is one within 1.5 s
   of a refresh of its user's pair. The first tenth of the time does not count. *issuer down*: its
   port refuses connections for 2 seconds in every 10. By default a token of 10 seconds is refreshed
-  in its last 1.75 to 2.5 seconds, so an outage of 2 seconds can outlast it; with the setting
-  `REFRESH_AHEAD` at 5 seconds it can't.
+  in its last 1.75 to 2.5 seconds, so an outage of 2 seconds can outlast it; hence the runs with
+  the setting `REFRESH_AHEAD` at 5 seconds.
 - **due** (`benchmarks.due`): the query by which `refresh_token_pairs` finds what is due, in a table
   of a million pairs.
 - **sweep** (`benchmarks.sweep`): pairs a second of `refresh_token_pairs --once --threads 32`, over

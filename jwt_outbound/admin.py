@@ -16,6 +16,7 @@ from jwt_outbound.admin_actions import ActingAdmin
 from jwt_outbound.admin_columns import (
     ALARMED,
     ANNOUNCED,
+    CLAIMED,
     COOLING,
     DUE,
     EXPIRES,
@@ -135,6 +136,8 @@ class TokenPairAdmin(PairColumns, ActingAdmin):
             _("Refreshing"),
             {
                 "fields": (
+                    "in_use",
+                    CLAIMED,
                     "holder",
                     LEASED,
                     PRESENTED,

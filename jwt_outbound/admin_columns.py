@@ -54,6 +54,7 @@ OBTAINED = time_column("obtained_at", _("obtained at"))
 REFRESH_EXPIRES = time_column("refresh_expires_at", _("expires at"))
 COOLING = time_column("cooldown_until", _("cooling down until"))
 LEASED = time_column("lease_until", _("leased until"))
+CLAIMED = time_column("claimed_until", _("in a worker's hands until"))
 PRESENTED = time_column("presented_at", _("last presented at"))
 PENDING = time_column("pending_until", _("refusal pending until"))
 REFUSED = time_column("refused_at", _("refused at"))
@@ -104,6 +105,13 @@ class PairColumns:
     @admin.display(description=_("claims"))
     def refresh_claims(self, row: Any) -> SafeString:
         return claims_as_html(row, REFRESH)
+
+    @admin.display(description=_("in use"))
+    def in_use(self, row: Any) -> str:
+        if row.parked:
+            return str(_("no: left alone until somebody uses it"))
+        used = row.generation > 0 and row.used_generation >= row.generation
+        return str(_("yes") if used else _("not since its last refresh"))
 
     @admin.display(description=_("refreshed now by"))
     def holder(self, row: Any) -> str:

@@ -1,5 +1,6 @@
 import base64
 import hashlib
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -333,6 +334,24 @@ def test_who_holds_the_lease(admin_client: Client, alice: User) -> None:
     assert ">3: web-1, process 7<" in page(admin_client, DETAIL, pair.pk)
     TokenPair.objects.filter(pk=pair.pk).update(lease_until=0)
     assert "nobody; last by 3: web-1" in page(admin_client, DETAIL, pair.pk)
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"used_generation": 1}, "yes"),
+        ({}, "not since its last refresh"),
+        ({"parked": True}, "no: left alone until somebody uses it"),
+    ],
+)
+def test_whether_it_is_in_use(
+    admin_client: Client, alice: User, columns: dict[str, Any], said: str
+) -> None:
+    pair = store(alice)
+    TokenPair.objects.filter(pk=pair.pk).update(**columns)
+    html = page(admin_client, DETAIL, pair.pk)
+    (shown,) = re.findall(r'field-in_use.*?<div class="readonly">(.*?)</div>', html, re.DOTALL)
+    assert shown == said
 
 
 def test_the_history_is_drawn(admin_client: Client, alice: User) -> None:
