@@ -47,8 +47,8 @@ def decide(reading: Reading, ask: Ask, policy: Policy, now: int) -> Verdict:
 def _ahead_not_before(pair: Pair, issuer: IssuerHealth, policy: Policy) -> int:
     """Until then a refresh ahead has to wait; 0: for nothing."""
     cooling = issuer.cooling_until
-    if pair.expires_at is not None and pair.expires_at <= cooling:
-        cooling = 0  # it would not outlive the service's cool-down: worth a try of its own
+    if pair.expires_at is not None and pair.expires_at <= cooling + SECOND:
+        cooling = 0  # it hardly outlives the service's cool-down: worth a try of its own
     return max(pair.cooldown_until, cooling, calm_at(pair, issuer, policy))
 
 

@@ -212,11 +212,11 @@ class TestTrouble:
     def test_and_not_for_less_or_for_longer(self, over: dict[str, Any]) -> None:
         assert verdict(EXPIRED, STALE, **over) == PRESENT
 
-    def test_what_would_not_outlive_the_services_cool_down_is_worth_a_try(self) -> None:
+    def test_what_hardly_outlives_the_services_cool_down_is_worth_a_try(self) -> None:
         soon = {"expires_at": NOW + 5 * SECOND}
-        assert verdict(soon, STALE, cooling=NOW + 5 * SECOND) == SERVE_AND_PRESENT
-        assert verdict(soon, STALE, cooling=NOW + 4 * SECOND) == SERVE
-        assert verdict(soon, STALE, COOLING, cooling=NOW + 5 * SECOND) == SERVE
+        assert verdict(soon, STALE, cooling=NOW + 4 * SECOND) == SERVE_AND_PRESENT
+        assert verdict(soon, STALE, cooling=NOW + 3 * SECOND) == SERVE
+        assert verdict(soon, STALE, COOLING, cooling=NOW + 4 * SECOND) == SERVE
 
     def test_what_came_due_meanwhile_does_not_come_all_at_once(self) -> None:
         policy = a_policy()
