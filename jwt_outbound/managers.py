@@ -18,6 +18,7 @@ from jwt_outbound.exceptions import IssuerUnavailable, TokenPairUnreadable
 from jwt_outbound.faults import describe, discreet
 from jwt_outbound.querysets import (
     AliasedManager,
+    RowManager,
     TokenPairEventQuerySet,
     TokenPairQuerySet,
     alias,
@@ -37,7 +38,7 @@ logger = logging.getLogger("jwt_outbound")
 LONGEST_TOKEN: Final = 64 * 1024
 
 
-class TokenPairManager(AliasedManager.from_queryset(TokenPairQuerySet)):  # type: ignore[misc]
+class TokenPairManager(RowManager.from_queryset(TokenPairQuerySet)):  # type: ignore[misc]
     """`TokenPair.objects`. Everything here runs in the caller's own transaction."""
 
     @discreet

@@ -60,23 +60,27 @@ class AliasedManager(models.Manager[Any]):
         return self._queryset_class(self.model, using=self._db or alias())  # type: ignore[attr-defined, no-any-return]
 
 
-class TokenPairQuerySet(models.QuerySet[Any]):
-    """Readings and compare-and-swaps, on whichever connection this thread has."""
+class RowManager(AliasedManager):
+    """Reads and swaps single rows, on whichever connection this thread has. No query set is made
+    for that: it takes little more than the database takes for it."""
 
     def read(self, **which: Any) -> Reading:
-        """The row that `which` names (`pk=`, or `user_id=` and `service=`) and the clocks.
-
-        It takes little more than the database takes for it, and so sees no filter before it.
-        """
-        if self.query.where:
-            raise TypeError("read() is told by its arguments which row, and not by a filter.")
+        """The row that `which` names (`pk=`, or `user_id=` and `service=`) and the clocks."""
         at = clock.monotonic()
-        row = fetch_row(self.model, COLUMNS, self.db, which)
+        row = fetch_row(self.model, COLUMNS, self._db or alias(), which)
         took = clock.monotonic() - at
         if row is None:
             return Reading(pair=None, issuer=IssuerHealth(), now=database_now(), at=at, took=took)
         now = row.pop()
         return Reading(pair=_pair(row), issuer=IssuerHealth(), now=now, at=at, took=took)
+
+    def swap(self, swap: Swap, **which: Any) -> bool:
+        """Carries out `swap` on the row that `which` names, as one UPDATE; whether it held."""
+        return carry_out(self.model, self._db or alias(), swap, which)
+
+
+class TokenPairQuerySet(models.QuerySet[Any]):
+    """Many pairs at once."""
 
     def pairs(self, limit: int) -> list[Pair]:
         """At most `limit` of these rows."""
@@ -86,10 +90,6 @@ class TokenPairQuerySet(models.QuerySet[Any]):
         """All of these rows, fetched in chunks."""
         rows = self.values_list(*COLUMNS).iterator(chunk_size=chunk_size)
         return (_pair(values) for values in rows)
-
-    def swap(self, swap: Swap, **which: Any) -> bool:
-        """Carries out `swap` on the row that `which` names, as one UPDATE; whether it held."""
-        return carry_out(self.model, self.db, swap, which)
 
     def matching(self, where: Mapping[str, Any], **which: Any) -> TokenPairQuerySet:
         """The rows that `which` names, as far as they are as `where` says, in a `Swap`'s words."""

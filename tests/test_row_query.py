@@ -73,11 +73,6 @@ class TestWhatIsRead:
         pair_of(7)
         assert fetch_row(TokenPair, COLUMNS, alias(), which) is None
 
-    def test_a_filter_before_it_is_an_error_and_not_overlooked(self) -> None:
-        pair = pair_of(7)
-        with pytest.raises(TypeError, match="filter"):
-            TokenPair.objects.filter(service="crm").read(pk=pair.pk)
-
     def test_text_that_sql_or_a_placeholder_might_be(self) -> None:
         for service in ("'; --", "%s", "%(service)s", "%%"):
             TokenPair.objects.create(user_id=7, service=service)

@@ -22,7 +22,7 @@ from jwt_outbound.exceptions import (
     TokenStoreUnavailable,
 )
 from jwt_outbound.models import TokenPair, TokenPairEvent
-from jwt_outbound.querysets import TokenPairQuerySet
+from jwt_outbound.querysets import RowManager
 from jwt_outbound.rows import Pair
 from jwt_outbound.testing import FakeIssuer, drain, shift_clock
 from jwt_outbound.tokens import afetch_valid_access_token, fetch_valid_access_token
@@ -252,7 +252,7 @@ def test_a_database_that_is_away_is_an_error_of_our_tree(
     def away(*args: Any, **options: Any) -> None:
         raise OperationalError("server closed the connection")
 
-    monkeypatch.setattr(TokenPairQuerySet, "read", away)
+    monkeypatch.setattr(RowManager, "read", away)
     with pytest.raises(TokenStoreUnavailable) as unavailable:
         fetch_valid_access_token("billing", user)
     assert unavailable.value.retry_after == 1

@@ -11,7 +11,7 @@ from django.db import connections, transaction
 from jwt_outbound import usage
 from jwt_outbound.compare_and_swap import Swap
 from jwt_outbound.models import TokenPair
-from jwt_outbound.querysets import TokenPairQuerySet
+from jwt_outbound.querysets import RowManager
 from jwt_outbound.rows import IssuerHealth, Pair, Reading
 from jwt_outbound.testing import drain
 from jwt_outbound.tokens import fetch_valid_access_token
@@ -28,15 +28,15 @@ Row = Callable[[], Pair]
 def marks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
     """Of each use that was written down: whether the row took it."""
     noted: list[bool] = []
-    real = TokenPairQuerySet.swap
+    real = RowManager.swap
 
-    def swap(self: TokenPairQuerySet, swap: Swap, **which: object) -> bool:
+    def swap(self: RowManager, swap: Swap, **which: object) -> bool:
         held = real(self, swap, **which)
         if set(swap.changes) <= {"used_generation", "parked", "refresh_at"}:
             noted.append(held)
         return held
 
-    monkeypatch.setattr(TokenPairQuerySet, "swap", swap)
+    monkeypatch.setattr(RowManager, "swap", swap)
     return noted
 
 
