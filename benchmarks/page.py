@@ -16,7 +16,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 INTRODUCTION = """\
 # Benchmarks
 
-This page is written by `make bench`, which takes half an hour; one benchmark alone is
+This page is written by `make bench`, which takes twenty minutes; one benchmark alone is
 `python -m benchmarks.waiting --database postgresql` and the like, with `--help`. Nearly all figures
 are ratios: what the library does and the same thing done by hand, with bare `requests` and without
 a database, take turns in one run on one machine, so that a slow machine slows both. They were
