@@ -67,7 +67,7 @@ def assess(
     windows: Windows,
     to_the_end: bool = False,
 ) -> Freshness:
-    """The freshness of a token at `now`; `to_the_end` drops the leeway (in a cool-down)."""
+    """The freshness of a token at `now`; `to_the_end` drops the leeway (in trouble)."""
     if expires_at is None:
         return Freshness.UNKNOWN
     leeway = 0 if to_the_end or lifetime is None else windows.late(lifetime)

@@ -84,7 +84,7 @@ def state_of(
     if pair.pending_until:
         return State.PENDING
     cooling = max(pair.cooldown_until, health.cooling_until if health else 0) > now
-    freshness = freshness_of(pair, now, to_the_end=cooling)
+    freshness = freshness_of(pair, now, to_the_end=cooling or pair.failures > 0)
     if freshness is Freshness.EXPIRED and has_run_out(pair, now):
         return State.RUN_OUT
     if pair.failures >= STUCK_AFTER:

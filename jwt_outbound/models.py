@@ -184,7 +184,6 @@ class SessionEpoch(models.Model):
 
     user_id = models.CharField(_("user"), primary_key=True, max_length=191)
     epoch = models.BigIntegerField(_("epoch"), default=0)
-    last_event_id = models.UUIDField(null=True)
 
     objects: ClassVar[Any] = AliasedManager()
 

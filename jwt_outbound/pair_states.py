@@ -25,7 +25,8 @@ def state_case() -> Case:
     `unreadable` where it is shown, and here what its columns say.
     """
     cooling = Q(cooldown_until__gt=DatabaseNow()) | Q(service__in=_cooling_services())
-    expired = Q(access_sealed=b"") | Q(expires_at__lte=DatabaseNow() + _leeway(cooling))
+    to_the_end = cooling | Q(failures__gt=0)
+    expired = Q(access_sealed=b"") | Q(expires_at__lte=DatabaseNow() + _leeway(to_the_end))
     words: list[tuple[Q, State]] = [
         (Q(refused_at__gt=0, reason="expired"), State.RUN_OUT),
         (Q(refused_at__gt=0), State.REFUSED),
@@ -48,8 +49,8 @@ def _cooling_services() -> list[str]:
     return list(cooling.values_list("service", flat=True))
 
 
-def _leeway(cooling: Q) -> Case:
-    """`Windows.late` of each row's own service; none in a cool-down or without a lifetime."""
+def _leeway(to_the_end: Q) -> Case:
+    """`Windows.late` of each row's own service; none where `to_the_end` or without a lifetime."""
     none = Value(0, BigIntegerField())
     own = [
         When(service=name, then=_late(service.windows))
@@ -57,7 +58,7 @@ def _leeway(cooling: Q) -> Case:
         if service.windows.leeway is not None
     ]
     return Case(
-        When(cooling | Q(lifetime=None), then=none),
+        When(to_the_end | Q(lifetime=None), then=none),
         *own,
         default=_late(Windows()),
         output_field=BigIntegerField(),

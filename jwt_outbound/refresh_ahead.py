@@ -13,17 +13,16 @@ from django.utils.module_loading import import_string
 from jwt_outbound import clock
 from jwt_outbound.clock import SECOND
 from jwt_outbound.conf import get_service, get_settings
-from jwt_outbound.exceptions import LoginRequired, TokenStoreUnavailable
+from jwt_outbound.exceptions import LoginRequired
 from jwt_outbound.faults import describe
 from jwt_outbound.models import TokenPair
 from jwt_outbound.querysets import alias
 from jwt_outbound.refresh import flights
 from jwt_outbound.refresh.driver import Driver
-from jwt_outbound.refresh.failures import store_unavailable
+from jwt_outbound.refresh.failures import barred, store_unavailable
 from jwt_outbound.refresh.policies import policy_of
-from jwt_outbound.refresh.steps import Outcome
+from jwt_outbound.refresh.steps import Outcome, undone
 from jwt_outbound.refresh.words import Ask, Failure
-from jwt_outbound.rows import IssuerHealth, Reading
 from jwt_outbound.transactions import Situation, situation
 from jwt_outbound.users import ensure_active, user_id_of
 
@@ -117,9 +116,9 @@ def refresh_if_due(service: str, user_id: Any) -> Outcome:
         ensure_active(None, user_id, service)
         reading = TokenPair.objects.read(user_id=user_id, service=service)
     except LoginRequired as error:
-        return _nothing_done(Failure(kind=LoginRequired, message=str(error)))
+        return undone(Failure(kind=LoginRequired, message=str(error)))
     except (OperationalError, InterfaceError) as error:
-        return _nothing_done(store_unavailable(policy, error))
+        return undone(store_unavailable(policy, error))
     pair = reading.pair
     ask = Ask(
         service=service,
@@ -157,20 +156,11 @@ def _fly(ask: Ask) -> Outcome:
     driver = Driver(service=get_service(ask.service), ask=ask)
     where = situation(alias())
     if where is Situation.BARRED:
-        raise TokenStoreUnavailable(
-            "This is in a transaction of the SQLite file that holds the token tables, which has "
-            "one writer: nothing was sent. Give the token tables a file of their own.",
-            service=ask.service,
-            user_id=ask.user_id,
-        )
+        raise barred(ask.service).error(ask)
     if where is Situation.INLINE:
         driver.inline = True
         return driver.run()
     return flights.launch(driver).join().result()
-
-
-def _nothing_done(failure: Failure) -> Outcome:
-    return Outcome(reading=Reading(pair=None, issuer=IssuerHealth(), now=0, at=0), failure=failure)
 
 
 notes = Notes()

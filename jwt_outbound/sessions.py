@@ -117,8 +117,7 @@ def end_sessions_over(*, user_id: Any, service: str, generation: int, event_id: 
         first = refused.exclude(ended_event_id=event_id).update(ended_event_id=event_id)
         if not first:
             return False
-        of_user = SessionEpoch.objects.filter(pk=owner)
-        of_user.update(epoch=F("epoch") + 1, last_event_id=event_id)
+        SessionEpoch.objects.filter(pk=owner).update(epoch=F("epoch") + 1)
     _cache.pop((alias(), owner), None)
     return True
 

@@ -1,7 +1,7 @@
 """The one door to an access token that may be sent now: whatever client wants one comes here."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,7 +26,7 @@ from jwt_outbound.refresh.driver import Driver, at_the_issuer
 from jwt_outbound.refresh.failures import barred, in_progress, not_found, store_unavailable
 from jwt_outbound.refresh.policies import policy_of
 from jwt_outbound.refresh.steps import Outcome
-from jwt_outbound.refresh.words import Ask, Crowded
+from jwt_outbound.refresh.words import Ask, Crowded, Verdict
 from jwt_outbound.rows import IssuerHealth, Reading
 from jwt_outbound.secret import Secret
 from jwt_outbound.transactions import Situation, situation
@@ -141,43 +141,40 @@ class Call:
         return self._next(reading)
 
     def _read(self) -> Reading:
-        """Raises `TokenStoreUnavailable` where the database is away, so that it is a 503."""
-        ask = self._ask
-        try:
-            reading: Reading = TokenPair.objects.read(user_id=ask.user_id, service=ask.service)
-        except (OperationalError, InterfaceError) as error:
-            raise store_unavailable(self.policy, error).error(ask) from error
+        which = {"user_id": self._ask.user_id, "service": self._ask.service}
+        reading: Reading = self._from_database(lambda: TokenPair.objects.read(**which))
         return reading
 
     def _health(self) -> IssuerHealth:
-        health: IssuerHealth = IssuerState.objects.health(self.service.name)
+        name = self.service.name
+        health: IssuerHealth = self._from_database(lambda: IssuerState.objects.health(name))
         return health
 
+    def _from_database(self, query: Callable[[], Any]) -> Any:
+        """Raises `TokenStoreUnavailable` where the database is away, so that it is a 503."""
+        try:
+            return query()
+        except (OperationalError, InterfaceError) as error:
+            raise store_unavailable(self.policy, error).error(self._ask) from error
+
     def _next(self, reading: Reading) -> Grant | Waiting:
-        verdict = decide(reading, self._ask, self.policy, reading.time(clock.monotonic()))
+        verdict = self._decide(reading)
         if verdict.failure is not None:
             raise verdict.failure.error(self._ask)
+        if not verdict.serve and _is_not_over(reading):
+            # In its last seconds, and nobody waits then while its issuer is known to be away. That
+            # is not read with every call; what it says against this caller, a flight says.
+            known = replace(reading, issuer=self._health())
+            if self._decide(known).serve:
+                reading, verdict = known, self._decide(known)
         if not verdict.serve:
-            return self._serve_in_trouble(reading) or self._fly(reading)
+            return self._fly(reading)
         if verdict.act is not None:
             self._start_ahead(reading)
         return self._grant(reading)
 
-    def _serve_in_trouble(self, reading: Reading) -> Grant | None:
-        """The token in its last seconds, while its issuer is known to be away: nobody waits then.
-
-        Its health is not read with every call; what it says against this caller, a flight says.
-        """
-        pair = reading.pair
-        if pair is None or pair.expires_at is None or pair.expires_at <= reading.now:
-            return None
-        reading = replace(reading, issuer=self._health())
-        verdict = decide(reading, self._ask, self.policy, reading.time(clock.monotonic()))
-        if not verdict.serve:
-            return None
-        if verdict.act is not None:
-            self._start_ahead(reading)
-        return self._grant(reading)
+    def _decide(self, reading: Reading) -> Verdict:
+        return decide(reading, self._ask, self.policy, reading.time(clock.monotonic()))
 
     def _start_ahead(self, reading: Reading) -> None:
         refresh_ahead.start(self._driver(reading, ahead=True))
@@ -186,10 +183,8 @@ class Call:
         """What a flight's outcome means for this caller, who may have asked for something else."""
         if outcome.yours:
             return self._proceed(self._driver(outcome.reading, inline=True).run())
-        if outcome.reading.pair is not None:
-            now = outcome.reading.time(clock.monotonic())
-            if decide(outcome.reading, self._ask, self.policy, now).serve:
-                return self._grant(outcome.reading)
+        if outcome.reading.pair is not None and self._decide(outcome.reading).serve:
+            return self._grant(outcome.reading)
         crowded_out = isinstance(outcome.failure, Crowded) and outcome.failure.ahead
         if outcome.failure is not None and not crowded_out:
             raise outcome.failure.error(self._ask)
@@ -248,3 +243,8 @@ class Call:
     def _left(self) -> float:
         """Seconds of the wait budget."""
         return max(0.0, (self._give_up_at - clock.monotonic()) / SECOND)
+
+
+def _is_not_over(reading: Reading) -> bool:
+    pair = reading.pair
+    return pair is not None and (pair.expires_at or 0) > reading.now

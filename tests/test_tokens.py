@@ -12,7 +12,9 @@ from django.db import OperationalError, connections
 from django.test import TestCase
 from pytest_django import DjangoAssertNumQueries
 
+from jwt_outbound import signals
 from jwt_outbound.clock import SECOND
+from jwt_outbound.compare_and_swap import Now
 from jwt_outbound.exceptions import (
     LoginRequired,
     RefreshTokenRefused,
@@ -21,8 +23,8 @@ from jwt_outbound.exceptions import (
     TokenPairUnreadable,
     TokenStoreUnavailable,
 )
-from jwt_outbound.models import TokenPair, TokenPairEvent
-from jwt_outbound.querysets import RowManager
+from jwt_outbound.models import IssuerState, TokenPair, TokenPairEvent
+from jwt_outbound.querysets import IssuerStateQuerySet, RowManager
 from jwt_outbound.rows import Pair
 from jwt_outbound.testing import FakeIssuer, drain, shift_clock
 from jwt_outbound.tokens import afetch_valid_access_token, fetch_valid_access_token
@@ -246,12 +248,45 @@ def _fetch_elsewhere(user: User) -> str:
         connections.close_all()
 
 
+def away(*args: Any, **options: Any) -> None:
+    raise OperationalError("server closed the connection")
+
+
+@pytest.mark.usefixtures("stored")
+class TestATokenInItsLastSeconds:
+    def test_is_served_without_waiting_while_its_issuer_is_known_to_be_away(
+        self, user: User, stored: dict[str, str], issuer: StrictIssuer
+    ) -> None:
+        IssuerState.objects.change("billing", {"failures": 3, "cooling_until": Now(60 * SECOND)})
+        waited: list[float] = []
+
+        def note(seconds: float, **_: Any) -> None:
+            waited.append(seconds)
+
+        shift_clock(EXPIRED_AFTER - 5)
+        signals.token_waited_for.connect(note)
+        try:
+            assert fetch(user) == stored["access"]
+        finally:
+            signals.token_waited_for.disconnect(note)
+        assert (waited, issuer.presentations()) == ([], [])
+
+    def test_is_refreshed_first_where_all_is_well(self, user: User, stored: dict[str, str]) -> None:
+        shift_clock(EXPIRED_AFTER)
+        assert fetch(user) != stored["access"]
+
+    def test_that_the_issuers_health_can_not_be_read_is_an_error_of_our_tree(
+        self, user: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shift_clock(EXPIRED_AFTER)
+        monkeypatch.setattr(IssuerStateQuerySet, "health", away)
+        with pytest.raises(TokenStoreUnavailable):
+            fetch(user)
+
+
 def test_a_database_that_is_away_is_an_error_of_our_tree(
     user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(*args: Any, **options: Any) -> None:
-        raise OperationalError("server closed the connection")
-
     monkeypatch.setattr(RowManager, "read", away)
     with pytest.raises(TokenStoreUnavailable) as unavailable:
         fetch_valid_access_token("billing", user)

@@ -42,9 +42,10 @@ from jwt_outbound.refresh.steps import (
     Save,
     Settle,
     Step,
+    undone,
 )
 from jwt_outbound.refresh.words import Ask, Failure, may_send
-from jwt_outbound.rows import IssuerHealth, Pair, Reading
+from jwt_outbound.rows import Pair
 from jwt_outbound.users import find_user
 
 logger = logging.getLogger("jwt_outbound")
@@ -79,9 +80,9 @@ class Driver:
             return self._drive(refresh.run())
         except JWTOutboundError as error:
             failure = Failure(kind=type(error), message=str(error), attributes=_attributes(error))
-            return _ended(failure)
+            return undone(failure)
         except DatabaseFailure as error:
-            return _ended(store_unavailable(policy_of(self.service), error))
+            return undone(store_unavailable(policy_of(self.service), error))
 
     def _drive(self, flow: Flow[Outcome]) -> Outcome:
         result: Any = None
@@ -200,11 +201,6 @@ class Driver:
                 self.service.name,
                 describe(error),
             )
-
-
-def _ended(failure: Failure) -> Outcome:
-    """The end of a flight that has no reading to show."""
-    return Outcome(reading=Reading(pair=None, issuer=IssuerHealth(), now=0, at=0), failure=failure)
 
 
 def _attributes(error: JWTOutboundError) -> dict[str, Any]:

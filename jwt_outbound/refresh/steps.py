@@ -8,7 +8,7 @@ from uuid import UUID
 from jwt_outbound.compare_and_swap import Swap
 from jwt_outbound.issuers.answers import Answer
 from jwt_outbound.refresh.words import Ask, Failure
-from jwt_outbound.rows import Pair, Reading
+from jwt_outbound.rows import IssuerHealth, Pair, Reading
 from jwt_outbound.secret import Secret
 
 
@@ -177,3 +177,8 @@ class Outcome:
     failure: Failure | None = None
     yours: bool = False
     """The row that the caller has read is in its own transaction: only it can go on."""
+
+
+def undone(failure: Failure) -> Outcome:
+    """The outcome of a flight that has no reading to show."""
+    return Outcome(reading=Reading(pair=None, issuer=IssuerHealth(), now=0, at=0), failure=failure)

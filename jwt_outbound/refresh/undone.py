@@ -3,14 +3,12 @@
 from typing import Final
 
 from jwt_outbound.exceptions import TokenStoreUnavailable
-from jwt_outbound.refresh.steps import Outcome
+from jwt_outbound.refresh.steps import Outcome, undone
 from jwt_outbound.refresh.words import Failure
-from jwt_outbound.rows import IssuerHealth, Reading
 
 
 def _undone(message: str) -> Outcome:
-    failure = Failure(kind=TokenStoreUnavailable, message=message)
-    return Outcome(reading=Reading(pair=None, issuer=IssuerHealth(), now=0, at=0), failure=failure)
+    return undone(Failure(kind=TokenStoreUnavailable, message=message))
 
 
 BROKEN: Final = _undone("The refresh could not be carried out; the log says why. The pair stays.")
