@@ -1,4 +1,4 @@
-"""Rows read and swapped: the only place where the protocol's data meets SQL."""
+"""Rows read and swapped: where the protocol's data meets the tables."""
 
 from __future__ import annotations
 
