@@ -45,14 +45,18 @@ def merge(
             for scheme, proxy in found.items():
                 proxies.setdefault(scheme, proxy)
         if verify is True or verify is None:
-            bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-            verify = bundle or verify
+            verify = ca_bundle() or verify
     return {
         "proxies": _merge_proxies(proxies, session.proxies),
         "stream": _merge_setting(stream, session.stream),
         "verify": _merge_setting(verify, session.verify),
         "cert": _merge_setting(cert, session.cert),
     }
+
+
+def ca_bundle() -> str | None:
+    """Where the environment says that the certificate authorities to be trusted are."""
+    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
 
 
 def proxies_for(url: str, no_proxy: str | None = None) -> Mapping[str, str]:

@@ -19,8 +19,8 @@ from jwt_outbound.compare_and_swap import Now
 from jwt_outbound.fleet.plans import Do, Plan, plan_for
 from jwt_outbound.models import IssuerState, TokenPair
 from jwt_outbound.querysets import alias, database_now
-from jwt_outbound.refresh.words import Policy
-from jwt_outbound.rows import IssuerHealth, Pair
+from jwt_outbound.refresh.words import Ask, Policy
+from jwt_outbound.rows import IssuerHealth, Pair, Reading
 from jwt_outbound.users import active_among
 
 CLAIM: Final = 30 * SECOND
@@ -32,9 +32,23 @@ class Due:
     """A pair in hand, and what is to be done with it."""
 
     pair: Pair
+    reading: Reading
+    """What the plan was made from."""
     plan: Plan
     ends_at: int
     """When the claim is over, on this host's monotonic clock."""
+
+    @property
+    def ask(self) -> Ask:
+        """What its flight has to bring."""
+        return Ask(
+            service=self.pair.service,
+            user_id=self.pair.user_id,
+            pk=self.pair.pk,
+            generation=self.pair.generation,
+            renew=self.pair.generation,
+            ahead=True,
+        )
 
     @property
     def is_mine(self) -> bool:
@@ -94,19 +108,25 @@ def with_plans(
     ends_at: int = 0,
 ) -> list[Due]:
     """What is to be done with each of these pairs."""
-    now, active = database_now(), active_among({pair.user_id for pair in pairs})
+    at = clock.monotonic()
+    now = database_now()
+    took = clock.monotonic() - at
+    active = active_among({pair.user_id for pair in pairs})
 
-    def plan(pair: Pair) -> Plan:
-        return plan_for(
+    def due(pair: Pair) -> Due:
+        issuer = issuers.get(pair.service, IssuerHealth())
+        plan = plan_for(
             pair,
-            issuers.get(pair.service, IssuerHealth()),
+            issuer,
             policies[pair.service],
             now,
             active=pair.user_id in active,
             chance=random.random(),  # noqa: S311 - it spreads load, nothing is secret
         )
+        reading = Reading(pair=pair, issuer=issuer, now=now, at=at, took=took)
+        return Due(pair=pair, reading=reading, plan=plan, ends_at=ends_at)
 
-    return [Due(pair=pair, plan=plan(pair), ends_at=ends_at) for pair in pairs]
+    return [due(pair) for pair in pairs]
 
 
 def take(

@@ -26,7 +26,6 @@ from jwt_outbound.fleet.threads import Threads
 from jwt_outbound.querysets import database_now
 from jwt_outbound.refresh.driver import Driver
 from jwt_outbound.refresh.store import patiently
-from jwt_outbound.refresh.words import Ask
 
 logger = logging.getLogger("jwt_outbound")
 
@@ -143,7 +142,7 @@ class Worker:
         for name, lane in self._lanes.items():
             if room := lane.room:
                 todo, left = hand.take({name: lane.policy}, room, issuers, self.due_by)
-                lane.queue.extend(todo)
+                lane.fill(todo)
                 for due in left:
                     self._count(Result.PUT_OFF if due.plan.do is Do.PUT_OFF else Result.LEFT)
                 found += len(todo) + len(left)
@@ -181,16 +180,16 @@ class Worker:
 
     def _refresh(self, lane: Lane, due: Due) -> Result:
         pair = due.pair
-        ask = Ask(
-            service=pair.service,
-            user_id=pair.user_id,
-            pk=pair.pk,
-            generation=pair.generation,
-            renew=pair.generation,
-            ahead=True,
+        driver = Driver(
+            service=lane.service,
+            ask=due.ask,
+            inline=self._threads.are_none,
+            known=due.reading if lane.believes(due.reading) else None,
         )
-        outcome = Driver(service=lane.service, ask=ask, inline=self._threads.are_none).run()
+        outcome = driver.run()
         result, after = result_of(due, outcome), outcome.reading.pair
+        if result is not Result.REFRESHED:
+            lane.doubt()
         if result is Result.UNREADABLE:
             logger.error("Pair %s for %r can't be read: no key fits.", pair.pk, pair.service)
             hand.put_aside(pair, UNREADABLE_PAUSE)

@@ -7,6 +7,7 @@ keep-alive: a connection that the other side has just closed would look like a l
 
 import io
 import socket
+import threading
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -15,11 +16,14 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.utils import default_headers
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import wait_for_read
 
 from jwt_outbound import environment
+from jwt_outbound.issuers import tls
 
+HEADERS = {**default_headers(), "Accept": "application/json", "Connection": "close"}
 LARGEST_BODY = 1024 * 1024
 LATE = 0.25
 """Seconds after the deadline for reading what has arrived, where the process stood still."""
@@ -84,6 +88,14 @@ class _Reader:
         return io.BufferedReader(_Raw(self._sock, self._ends_at))
 
 
+class _LastResponse(HTTPResponse):
+    """The connection ends with it, though the other side may offer to keep it."""
+
+    def begin(self) -> None:
+        super().begin()
+        self.will_close = True
+
+
 class _Deadline:
     """Mixed into urllib3's connections."""
 
@@ -128,7 +140,7 @@ class _Deadline:
 
     def response_class(self, sock: Any, *args: Any, **kwargs: Any) -> HTTPResponse:
         reader: Any = _Reader(sock, self.adapter.ends_at)
-        return HTTPResponse(reader, *args, **kwargs)
+        return _LastResponse(reader, *args, **kwargs)
 
 
 class _HTTP(_Deadline, HTTPConnection):  # type: ignore[misc]
@@ -140,12 +152,14 @@ class _HTTPS(_Deadline, HTTPSConnection):  # type: ignore[misc]
 
 
 class _Adapter(HTTPAdapter):
-    """Serves one exchange, and knows whether its connection ever stood."""
+    """One thread's: serves one exchange at a time, and knows whether its connection ever stood."""
 
-    def __init__(self, ends_at: float) -> None:
-        super().__init__(max_retries=0, pool_connections=1, pool_maxsize=1)
-        self.ends_at = ends_at
-        self.connected = False
+    ends_at = 0.0
+    connected = False
+
+    def begin(self, ends_at: float) -> None:
+        """Another exchange, which ends then."""
+        self.ends_at, self.connected = ends_at, False
 
     def left(self) -> float:
         """Seconds of the deadline. Raises TimeoutError once it has passed."""
@@ -156,16 +170,25 @@ class _Adapter(HTTPAdapter):
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        kind = _HTTPS if issubclass(pool.ConnectionCls, HTTPSConnection) else _HTTP
-        pool.ConnectionCls = partial(kind, adapter=self)
+        pool.ConnectionCls = partial(_HTTPS if pool.scheme == "https" else _HTTP, adapter=self)
         return pool
 
+    def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:
+        host, options = super().build_connection_pool_key_attributes(*args, **kwargs)
+        return host, tls.with_shared_context(options) if host["scheme"] == "https" else options
 
-class _Session(requests.Session):
-    def merge_environment_settings(self, *settings: Any) -> Any:
-        """As `requests.Session.merge_environment_settings`, in less time."""
-        return environment.merge(self, *settings)
+    def cert_verify(self, conn: Any, *args: Any) -> None:
+        """The shared context has read the certificates; urllib3 would read them once more."""
+        if "ssl_context" not in conn.conn_kw:
+            super().cert_verify(conn, *args)  # type: ignore[no-untyped-call]
 
+
+class _Own(threading.local):
+    def __init__(self) -> None:
+        self.adapter = _Adapter(max_retries=0, pool_maxsize=1)
+
+
+_own = _Own()
 
 Response = tuple[int, Mapping[str, str], bytes]
 
@@ -178,40 +201,37 @@ def post(url: str, *, deadline: float, **arguments: Any) -> Response:
 def ask(method: str, url: str, *, deadline: float, **arguments: Any) -> Response:
     """Sends a request and reads its answer, in at most `deadline` seconds in all.
 
-    A redirect is an answer; it is never followed.
+    A redirect is an answer; it is never followed. No session takes part, so there are no cookies,
+    and no password from netrc.
 
     Raises `InvalidURL` of requests, `NotSent` where the token surely never left, `Oversized`, and
     after the connection stood whatever requests or the socket raises.
     """
-    adapter = _Adapter(time.monotonic() + deadline)
-    headers = {"Accept": "application/json", "Connection": "close", **arguments.pop("headers", {})}
-    with _Session() as session:
-        session.mount("http://", adapter)
-        session.mount("https://", adapter)
-        session.auth = _keep_as_it_is
-        try:
-            response = session.request(
-                method,
-                url,
-                headers=headers,
-                timeout=deadline,
-                allow_redirects=False,
-                stream=True,
-                **arguments,
-            )
-        except INVALID_URL:
+    adapter = _own.adapter
+    adapter.begin(time.monotonic() + deadline)
+    headers = {**HEADERS, **arguments.pop("headers", {})}
+    request = requests.Request(method, url, headers=headers, **arguments).prepare()
+    try:
+        response = adapter.send(
+            request,
+            stream=True,
+            timeout=deadline,
+            verify=environment.ca_bundle() or True,
+            proxies=environment.proxies_for(url),
+        )
+    except INVALID_URL:
+        raise
+    except (requests.RequestException, OSError):
+        if adapter.connected:
             raise
-        except (requests.RequestException, OSError):
-            if adapter.connected:
-                raise
-            raise NotSent from None
-        with response:
-            try:
-                return response.status_code, response.headers, _body(response)
-            except requests.ConnectionError:
-                # What requests calls it too when the deadline passes inside the body.
-                adapter.left()
-                raise
+        raise NotSent from None
+    with response:
+        try:
+            return response.status_code, response.headers, _body(response)
+        except requests.ConnectionError:
+            # What requests calls it too when the deadline passes inside the body.
+            adapter.left()
+            raise
 
 
 def _body(response: requests.Response) -> bytes:
@@ -221,8 +241,3 @@ def _body(response: requests.Response) -> bytes:
         if len(body) > LARGEST_BODY:
             raise Oversized
     return body
-
-
-def _keep_as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """An auth that does nothing, since without one `requests` adds what it finds in netrc."""
-    return request

@@ -45,7 +45,7 @@ from jwt_outbound.refresh.steps import (
     undone,
 )
 from jwt_outbound.refresh.words import Ask, Failure, may_send
-from jwt_outbound.rows import Pair
+from jwt_outbound.rows import Pair, Reading
 from jwt_outbound.users import find_user
 
 logger = logging.getLogger("jwt_outbound")
@@ -65,6 +65,8 @@ class Driver:
     committed: Callable[[Outcome], None] = lambda outcome: None
     inline: bool = False
     """On the caller's connection, in the caller's transaction."""
+    known: Reading | None = None
+    """The flow's first reading, where it has just been made."""
 
     def run(self) -> Outcome:
         """The flow's outcome. What goes wrong on the way is one too: nothing is raised."""
@@ -96,7 +98,8 @@ class Driver:
     def _carry_out(self, step: Step) -> Any:
         match step:
             case Read(ask):
-                return store.read(ask, renewable=not self.inline)
+                known, self.known = self.known, None
+                return known or store.read(ask, renewable=not self.inline)
             case Insert():
                 return store.insert(step)
             case Prepare(pair):

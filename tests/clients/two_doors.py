@@ -1,6 +1,5 @@
 """One host with two doors, http that redirects to https, at Unix sockets instead of 80 and 443."""
 
-import datetime
 import socketserver
 import ssl
 import threading
@@ -8,10 +7,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Self
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from tests.certificates import certify
 
 HOST = "billing.test"
 
@@ -23,7 +19,7 @@ class TwoDoors:
         self.plain, self.tls = folder / "plain.sock", folder / "tls.sock"
         self.certificate = folder / "certificate.pem"
         self.authorizations: list[tuple[str, str | None]] = []
-        context = _certify(self.certificate)
+        context = certify(self.certificate, HOST)
         self._servers = [
             _Server(self.plain, self._note, "plain", None),
             _Server(self.tls, self._note, "tls", context),
@@ -72,29 +68,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Location", f"https://{HOST}{self.path}")
         self.send_header("Content-Length", "0")
         self.end_headers()
-
-
-def _certify(path: Path) -> ssl.SSLContext:
-    """A certificate of its own for the host, written to `path`."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    both = path.with_suffix(".both.pem")
-    both.write_bytes(private + path.read_bytes())
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(both)
-    return context

@@ -10,7 +10,7 @@ from jwt_outbound.conf import Service
 from jwt_outbound.fleet.due import CLAIM, Due
 from jwt_outbound.fleet.lanes import Lane
 from jwt_outbound.fleet.plans import Do, Plan
-from jwt_outbound.rows import IssuerHealth
+from jwt_outbound.rows import IssuerHealth, Reading
 from jwt_outbound.testing import FakeIssuer, shift_clock
 from tests.refresh.pairs import a_pair
 
@@ -20,8 +20,13 @@ def a_lane(most: int = 4, **options: Any) -> Lane:
 
 
 def fill(lane: Lane, number: int) -> None:
-    due = Due(pair=a_pair(), plan=Plan(do=Do.REFRESH), ends_at=clock.monotonic() + CLAIM)
-    lane.queue.extend([due] * number)
+    lane.fill([a_due()] * number)
+
+
+def a_due() -> Due:
+    pair, at = a_pair(), clock.monotonic()
+    reading = Reading(pair=pair, issuer=IssuerHealth(), now=0, at=at)
+    return Due(pair=pair, reading=reading, plan=Plan(do=Do.REFRESH), ends_at=at + CLAIM)
 
 
 def test_so_many_begin_at_once() -> None:
@@ -77,3 +82,33 @@ def test_what_has_queued_for_longer_than_its_claim_is_given_up() -> None:
     with shift_clock(31):
         assert lane.drop_lapsed()
         assert len(lane.queue) == 1
+
+
+def test_the_sooner_it_was_needed_the_more_is_taken_in_hand() -> None:
+    lane = a_lane()
+    rooms = []
+    for _ in range(6):
+        rooms.append(lane.room)
+        fill(lane, lane.room)
+        while lane.take() is not None:
+            lane.landed()
+    assert rooms == [8, 8, 12, 20, 36, 36]
+    lane.look(IssuerHealth(failures=3), 0)
+    assert lane.room == 2, "one alone tries"
+    lane.look(IssuerHealth(), 0)
+    assert lane.room == 5
+
+
+def test_a_reading_is_believed_while_it_is_new_and_nothing_has_gone_wrong_since() -> None:
+    lane, due = a_lane(), a_due()
+    assert lane.believes(due.reading)
+    with shift_clock(3):
+        assert not lane.believes(due.reading)
+    lane.doubt()
+    assert not lane.believes(due.reading)
+    with shift_clock(0.001):
+        assert lane.believes(a_due().reading)
+
+
+def test_with_a_budget_each_flight_reads_for_itself() -> None:
+    assert not a_lane(exchanges_per_second=20).believes(a_due().reading)

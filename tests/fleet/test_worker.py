@@ -1,6 +1,7 @@
 """A worker: what is due and in use is refreshed, and no more than that."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jwt
 import pytest
@@ -11,7 +12,9 @@ from pytest_django import Settings
 from jwt_outbound.clock import SECOND
 from jwt_outbound.models import IssuerState, TokenPair
 from jwt_outbound.querysets import database_now
-from jwt_outbound.rows import Pair
+from jwt_outbound.refresh import store
+from jwt_outbound.refresh.words import Ask
+from jwt_outbound.rows import Pair, Reading
 from jwt_outbound.testing import drain, shift_clock
 from jwt_outbound.tokens import fetch_valid_access_token
 from tests.conftest import EXPIRED_AFTER, OVER_AFTER, STALE_AFTER, Configure, Heard
@@ -294,6 +297,35 @@ class TestTroubleAtTheIssuer:
         for arguments in ([], ["--dry-run"], ["--loop"]):
             with pytest.raises(CommandError, match="billing"):
                 run(*arguments)
+
+
+class TestWhatWasReadForAClaim:
+    @pytest.fixture
+    def reads(self, monkeypatch: pytest.MonkeyPatch) -> list[Ask]:
+        asked: list[Ask] = []
+
+        def read(ask: Ask, **how: Any) -> Reading:
+            asked.append(ask)
+            return real(ask, **how)
+
+        real = store.read
+        monkeypatch.setattr(store, "read", read)
+        return asked
+
+    def test_is_not_read_again(self, issuer: StrictIssuer, reads: list[Ask]) -> None:
+        make_pairs(issuer, 12)
+        assert "12 refreshed" in run("--threads", "4")
+        assert reads == []
+
+    def test_is_read_again_once_something_has_gone_wrong(
+        self, issuer: StrictIssuer, reads: list[Ask]
+    ) -> None:
+        users = make_pairs(issuer, 2)
+        issuer.fail(503)
+        with pytest.raises(CommandError, match="1 pairs could not"):
+            run("--threads", "1")
+        assert len(reads) == 1
+        assert sorted(pair_of(user).generation for user in users) == [1, 2]
 
 
 class TestAPairThatNoKeyOpens:

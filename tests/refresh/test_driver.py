@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
+from jwt_outbound import swaps
+from jwt_outbound.clock import SECOND
 from jwt_outbound.conf import get_service
 from jwt_outbound.exceptions import (
     IssuerUnavailable,
@@ -87,6 +90,40 @@ def failed(outcome: Outcome) -> Failure:
     assert outcome.failure is not None
     assert "old-refresh" not in outcome.failure.message
     return outcome.failure
+
+
+class TestAKnownReading:
+    def test_is_where_the_flow_begins(self, user: User, told: Tell, row: Row) -> None:
+        issuer = told(GRANTED)
+        known = TokenPair.objects.read(user_id=user.pk, service="billing")
+        with CaptureQueriesContext(connection) as queries:
+            outcome = run(user, known=known)
+        assert (len(issuer.asked), row().generation) == (1, 2)
+        assert outcome.failure is None
+        assert not [sql for sql in sent(queries) if "jwt_outbound_tokenpair" in sql]
+
+    @pytest.mark.parametrize("then", ["refreshed", "revoked", "leased"])
+    def test_that_is_not_so_any_more_is_noticed_before_the_issuer_is_asked(
+        self, user: User, told: Tell, row: Row, then: str
+    ) -> None:
+        issuer = told(GRANTED)
+        known = TokenPair.objects.read(user_id=user.pk, service="billing")
+        if then == "refreshed":
+            run(user)
+        elif then == "revoked":
+            TokenPair.objects.revoke(user=user, service="billing")
+        else:
+            lease = swaps.leased(known.pair, SECOND // 5, present=False, holder={})
+            assert TokenPair.objects.swap(lease, pk=known.pair.pk)
+        outcome = run(user, known=known)
+        told_of = ["revoke old-refresh"] if then == "revoked" else [("old-refresh", 1.5)]
+        assert issuer.asked == told_of
+        assert outcome.reading.pair is not None
+        assert outcome.reading.pair.generation == row().generation == 2
+
+
+def sent(queries: CaptureQueriesContext) -> list[str]:
+    return [query["sql"] for query in queries if query["sql"].startswith("SELECT")]
 
 
 class TestAsking:

@@ -11,6 +11,7 @@ from django.contrib.auth import get_user_model
 from jwt_outbound import swaps
 from jwt_outbound.clock import SECOND
 from jwt_outbound.exceptions import JWTOutboundError, RefreshInProgress
+from jwt_outbound.fleet.lanes import BELIEVED
 from jwt_outbound.fleet.plans import Do, plan_for
 from jwt_outbound.refresh import flights
 from jwt_outbound.refresh.steps import Outcome
@@ -203,7 +204,9 @@ def work(world: World, actor: Actor) -> Course[None]:
     elif plan.do is not Do.PUT_OFF:
         ask = Ask(service=SERVICE, user_id=USER, pk=pair.pk, generation=pair.generation,
                   renew=pair.generation, ahead=True)  # fmt: skip
-        yield from Pilot(world, actor, ask).fly()
+        known = reading if chance < 0.5 else None
+        yield world.now + int(chance * 2 * BELIEVED)
+        yield from Pilot(world, actor, ask, known=known).fly()
 
 
 Coming = Callable[["World", "Actor"], "Course[Any]"]
