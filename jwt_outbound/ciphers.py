@@ -75,8 +75,9 @@ class Sealer:
         raise self._unreadable(FOREIGN)
 
     def _bound_to(self, kind: str) -> bytes:
-        parts = [b"jwt_outbound" + VERSION, self.service, str(self.user_id), kind]
-        return b"".join(len(p).to_bytes(4, "big") + p for p in map(force_bytes, parts))
+        names = (self.service, str(self.user_id), kind)
+        parts = (b"jwt_outbound" + VERSION, *(name.encode() for name in names))
+        return b"".join([len(part).to_bytes(4, "big") + part for part in parts])
 
     def _unreadable(self, why: str) -> TokenPairUnreadable:
         return unreadable(self.service, self.user_id, why)

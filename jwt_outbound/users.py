@@ -20,11 +20,11 @@ def user_id_of(user: Any, service: str = "") -> Any:
             f"Nobody is logged in, so no call to service {service!r} can be made on their behalf.",
             service=service,
         )
-    key = user.pk if isinstance(user, Model) else user
+    kind, key = (user, user.pk) if isinstance(user, Model) else (get_user_model(), user)
     if key is None:
         raise ValueError("The user has no primary key yet: save it first.")
     try:
-        return get_user_model()._meta.pk.to_python(key)
+        return kind._meta.pk.to_python(key)
     except ValidationError:
         raise ValueError("This is neither a user nor a user's primary key.") from None
 

@@ -2,12 +2,16 @@
 
 import os
 import re
+from collections import OrderedDict
 from functools import cache
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from requests.cookies import RequestsCookieJar
+from requests.hooks import default_hooks
+from requests.utils import default_headers
 
 from jwt_outbound import environment
 from jwt_outbound.clients.holder import TokenHolder
@@ -62,12 +66,10 @@ class ServiceClient(requests.Session):
     """
 
     def __init__(self, service: str, user: Any) -> None:
-        super().__init__()
+        vars(self).update(_new_state())
         self._service = service
         self._user = user
         self.auth = self._own_auth = TokenPairAuth(service, user)
-        for scheme in ("http://", "https://"):
-            self.mount(scheme, _shared_adapter(scheme))
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> Any:
         """As `requests.Session.request`, below `BASE_URL`."""
@@ -165,6 +167,25 @@ class _Adapter(HTTPAdapter):
 @cache
 def _quiet(kind: type[Any]) -> type[Any]:
     return kind if "debuglevel" in vars(kind) else type("_Quiet", (kind,), {"debuglevel": 0})
+
+
+@cache
+def _template() -> dict[str, Any]:
+    return vars(requests.Session())
+
+
+def _new_state() -> dict[str, Any]:
+    """What `requests.Session()` begins with, but for its adapters: to make these, with pools that
+    nobody would use, takes as long as all the rest of a client."""
+    return {
+        **_template(),
+        "headers": default_headers(),
+        "cookies": RequestsCookieJar(),
+        "proxies": {},
+        "hooks": default_hooks(),
+        "params": {},
+        "adapters": OrderedDict((s, _shared_adapter(s)) for s in ("https://", "http://")),
+    }
 
 
 def _shared_adapter(scheme: str) -> HTTPAdapter:

@@ -152,3 +152,22 @@ def test_a_call_goes_through_the_proxy_of_its_environment(
         monkeypatch.setenv("no_proxy", "billing.example")
         with pytest.raises(requests.ConnectionError):
             client.get("me")
+
+
+class TestANewClient:
+    def test_begins_as_any_session_does(self, user: User) -> None:
+        plain, client = vars(requests.Session()), vars(ServiceClient("billing", user))
+        assert plain.keys() <= client.keys()
+        for name in plain.keys() - {"auth", "adapters", "cookies"}:
+            assert client[name] == plain[name], name
+        assert type(client["cookies"]) is type(plain["cookies"])
+        assert list(client["adapters"]) == list(plain["adapters"])
+
+    def test_shares_with_no_other_what_may_be_changed(self, user: User) -> None:
+        one = ServiceClient("billing", user)
+        one.headers["X-Of"] = one.params["of"] = one.proxies["of"] = "one"
+        one.hooks["response"].append(print)
+        one.cookies.set("of", "one")
+        one.mount("https://elsewhere/", HTTPAdapter())
+        self.test_begins_as_any_session_does(user)
+        assert list(ServiceClient("billing", user).cookies) == []
