@@ -146,10 +146,13 @@ class IssuerStateQuerySet(models.QuerySet[Any]):
 
 
 def _pair(values: Sequence[Any]) -> Pair:
-    columns = dict(zip(COLUMNS, values, strict=True))
+    """As `Pair(...)`, which sets a frozen instance's many fields one by one."""
+    pair = object.__new__(Pair)
+    columns = vars(pair)
+    columns.update(zip(COLUMNS, values, strict=True))
     columns["access_sealed"] = bytes(columns["access_sealed"])
     columns["refresh_sealed"] = bytes(columns["refresh_sealed"])
-    return Pair(**columns)
+    return pair
 
 
 def _condition(column: str, value: Any) -> tuple[str, Any]:
