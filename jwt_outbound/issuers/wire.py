@@ -11,6 +11,7 @@ from jwt_outbound.claims import numeric_date
 LONGEST_WORD: Final = 64
 _WORDS: Final = re.compile("[A-Za-z]{0,32}[0-9]{0,6}(_[A-Za-z]{0,32}[0-9]{0,6})*")
 """Letters, then digits: a random token has them mixed."""
+_VISIBLE: Final = re.compile(r"[\x21-\x7e]*")
 
 RETRY_AFTER_CAP: Final = 3600.0
 """Seconds; an issuer can't make us wait longer."""
@@ -36,7 +37,7 @@ def token(value: object) -> str:
     """A token that can be sent in a header, else nothing."""
     if not isinstance(value, str) or len(value) > 64 * 1024:
         return ""
-    return value if all("\x21" <= character <= "\x7e" for character in value) else ""
+    return value if _VISIBLE.fullmatch(value) else ""
 
 
 def duration(value: object) -> float | None:
