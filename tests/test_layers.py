@@ -17,7 +17,7 @@ LAYERS: list[list[set[str]]] = [
     # 0: pure words
     [
         {"claims", "clock", "compare_and_swap", "environment", "exceptions", "faults", "freshness"}
-        | {"log_filter", "origins", "rows", "secret", "seen", "signals", "swaps", "terms"}
+        | {"log_filter", "origins", "rows", "secret", "seen", "signals", "swaps", "terms", "tls"}
     ],
     # 1: settings, read on use
     [{"conf"}],

@@ -21,6 +21,7 @@ from jwt_outbound.conf import Service, get_service
 from jwt_outbound.faults import clear_frames_of, discreet
 from jwt_outbound.grants import Grant
 from jwt_outbound.origins import ensure_own, is_own
+from jwt_outbound.tls import TLSAdapter, Version, version_of
 from jwt_outbound.tokens import fetch_valid_access_token
 from jwt_outbound.users import user_id_of
 
@@ -134,7 +135,7 @@ class ServiceClient(requests.Session):
         return type(self), (self._service, user_id_of(self._user, self._service))
 
 
-class _Adapter(HTTPAdapter):
+class _Adapter(TLSAdapter):
     """Its connections do not print what they send, whatever `http.client`'s debug level is.
 
     The pool of a host is remembered: to find it again in urllib3 takes longer than to send.
@@ -142,7 +143,7 @@ class _Adapter(HTTPAdapter):
 
     def __init__(self) -> None:
         super().__init__(pool_connections=MOST_POOLS, pool_maxsize=64)
-        self._pools: dict[tuple[str, Any], Any] = {}
+        self._pools: dict[tuple[str, Any, Version | None], Any] = {}
 
     def get_connection_with_tls_context(
         self, request: Any, verify: Any, proxies: Any = None, cert: Any = None
@@ -150,12 +151,13 @@ class _Adapter(HTTPAdapter):
         host = _HOST.match(request.url)
         if host is None or proxies or cert is not None:
             return self._pool(request, verify, proxies, cert)
-        pool = self._pools.get((host[0], verify))
+        key = host[0], verify, version_of(verify) if host[0].startswith("https") else None
+        pool = self._pools.get(key)
         if pool is None or pool.pool is None:  # closed
             pool = self._pool(request, verify, proxies, cert)
             if len(self._pools) >= MOST_POOLS:
                 self._pools.clear()
-            self._pools[host[0], verify] = pool
+            self._pools[key] = pool
         return pool
 
     def _pool(self, *args: Any) -> Any:

@@ -15,13 +15,12 @@ from http.client import HTTPResponse
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.utils import default_headers
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import wait_for_read
 
 from jwt_outbound import environment
-from jwt_outbound.issuers import tls
+from jwt_outbound.tls import TLSAdapter
 
 HEADERS = {**default_headers(), "Accept": "application/json", "Connection": "close"}
 LARGEST_BODY = 1024 * 1024
@@ -151,7 +150,7 @@ class _HTTPS(_Deadline, HTTPSConnection):  # type: ignore[misc]
     pass
 
 
-class _Adapter(HTTPAdapter):
+class _Adapter(TLSAdapter):
     """One thread's: serves one exchange at a time, and knows whether its connection ever stood."""
 
     ends_at = 0.0
@@ -172,15 +171,6 @@ class _Adapter(HTTPAdapter):
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
         pool.ConnectionCls = partial(_HTTPS if pool.scheme == "https" else _HTTP, adapter=self)
         return pool
-
-    def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:
-        host, options = super().build_connection_pool_key_attributes(*args, **kwargs)
-        return host, tls.with_shared_context(options) if host["scheme"] == "https" else options
-
-    def cert_verify(self, conn: Any, *args: Any) -> None:
-        """The shared context has read the certificates; urllib3 would read them once more."""
-        if "ssl_context" not in conn.conn_kw:
-            super().cert_verify(conn, *args)  # type: ignore[no-untyped-call]
 
 
 class _Own(threading.local):

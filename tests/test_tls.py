@@ -1,4 +1,4 @@
-"""Exchanges over TLS: who is trusted, how often that is read, and the way through a proxy."""
+"""Calls and exchanges over TLS: who is trusted, how often that is read, the way through a proxy."""
 
 import socket
 import ssl
@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+from urllib3.exceptions import InsecureRequestWarning
 
+from jwt_outbound import tls
+from jwt_outbound.clients import requests as own
 from jwt_outbound.issuers import deadline as transport
-from jwt_outbound.issuers import tls
 from tests.certificates import certify
 
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -160,6 +163,59 @@ def test_a_connection_is_not_kept_though_the_issuer_keeps_it() -> None:
         for _ in range(3):
             transport.post(f"http://127.0.0.1:{server.server_port}/", deadline=10, json={})
         assert len(set(server.clients)) == 3
+
+
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    """With the adapter of all clients."""
+    with requests.Session() as session:
+        session.mount("https://", own._Adapter())
+        yield session
+
+
+class TestAClientsConnections:
+    def test_trust_what_stands_in_the_environment_as_it_is_now(
+        self,
+        server: _Server,
+        bundle: Path,
+        tmp_path: Path,
+        session: requests.Session,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        url = f"https://localhost:{server.server_port}/"
+        with pytest.raises(requests.exceptions.SSLError):
+            session.post(url, json={})
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+        assert [session.post(url, json={}).status_code for _ in range(2)] == [200, 200]
+        assert len(set(server.clients)) == 1, "it is kept"
+        trusted = bundle.rename(tmp_path / "trusted.pem")
+        certify(bundle, "localhost")
+        with pytest.raises(requests.exceptions.SSLError):
+            session.post(url, json={})
+        assert session.post(url, json={}, verify=str(trusted)).status_code == 200
+
+    def test_do_not_verify_where_a_call_says_so_and_the_next_one_does(
+        self, server: _Server, session: requests.Session
+    ) -> None:
+        url = f"https://localhost:{server.server_port}/"
+        with pytest.warns(InsecureRequestWarning):
+            assert session.post(url, json={}, verify=False).status_code == 200
+        with pytest.raises(requests.exceptions.SSLError):
+            session.post(url, json={})
+
+    def test_show_a_certificate_of_their_own_to_nobody_else(
+        self, server: _Server, bundle: Path, session: requests.Session
+    ) -> None:
+        url = f"https://localhost:{server.server_port}/"
+        adapter = session.get_adapter(url)
+        assert isinstance(adapter, own._Adapter)
+        request = requests.Request("POST", url).prepare()
+        plain = adapter.get_connection_with_tls_context(request, str(bundle))
+        mine = str(bundle.with_suffix(".both.pem"))
+        shown = adapter.get_connection_with_tls_context(request, str(bundle), cert=mine)
+        assert isinstance(plain.conn_kw["ssl_context"], ssl.SSLContext)
+        assert "ssl_context" not in shown.conn_kw
+        assert session.post(url, json={}, verify=str(bundle), cert=mine).status_code == 200
 
 
 class Proxy:

@@ -1,0 +1,64 @@
+"""TLS for `requests`, with one context for each bundle of certificate authorities.
+
+`requests` reads the bundle anew for each connection that it opens. That takes tens of milliseconds
+of CPU: several times all the rest of a refresh, whose connection is never used twice.
+"""
+
+import os
+from collections.abc import Iterable
+from functools import lru_cache
+from ssl import SSLContext
+from typing import Any, Final
+
+from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3.util.ssl_ import ALPN_PROTOCOLS, create_urllib3_context
+
+Version = tuple[int, ...]
+
+_PLAIN: Final = {"cert_reqs", "ca_certs"}
+"""Options of a pool which name no more than a bundle: no folder, no certificate of the client's."""
+
+
+class TLSAdapter(HTTPAdapter):
+    """Its connections share the context, wherever nothing but the bundle makes a difference."""
+
+    def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:
+        host, options = super().build_connection_pool_key_attributes(*args, **kwargs)
+        if host["scheme"] != "https" or options["cert_reqs"] != "CERT_REQUIRED":
+            return host, options
+        bundle = options.get("ca_certs", DEFAULT_CA_BUNDLE_PATH)
+        version = version_of(bundle)
+        if version is None or options.keys() - _PLAIN:
+            return host, options
+        return host, {"cert_reqs": "CERT_REQUIRED", "ssl_context": _context(bundle, version)}
+
+    def cert_verify(self, conn: Any, *args: Any) -> None:
+        """Of a shared context urllib3 would read the bundle once more."""
+        if "ssl_context" not in conn.conn_kw:
+            super().cert_verify(conn, *args)  # type: ignore[no-untyped-call]
+
+
+def version_of(bundle: Any) -> Version | None:
+    """Differs once the file has been replaced; True is the usual one. None: it is no file."""
+    path = DEFAULT_CA_BUNDLE_PATH if bundle is True else bundle
+    if not isinstance(path, str) or not os.path.isfile(path):
+        return None
+    found = os.stat(path)
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=8)
+def _context(bundle: str, version: Version) -> SSLContext:
+    """urllib3's own, which has read the bundle."""
+    context = create_urllib3_context()
+    context.load_verify_locations(bundle)
+    context.set_alpn_protocols(ALPN_PROTOCOLS)
+    # urllib3 sets them again for each connection: OpenSSL frees what another thread's handshake
+    # may be reading at that moment.
+    context.set_alpn_protocols = _as_they_are  # type: ignore[method-assign]
+    return context
+
+
+def _as_they_are(alpn_protocols: Iterable[str]) -> None:
+    pass
