@@ -120,7 +120,9 @@ class Server:
     def down(self) -> None:
         """Connections are refused from now on; what is under way is answered."""
         if self._door is not None:
-            self._door.close()
+            # Not before what was accepted just now has its transport: asyncio would drop that
+            # connection and leave it open, and its caller would wait out his deadline.
+            self._loop.call_soon(self._door.close)
             self._door = None
 
     def up(self) -> None:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable
 from functools import lru_cache
 from ssl import SSLContext
+from stat import S_ISREG
 from typing import Any, Final
 
 from requests.adapters import HTTPAdapter
@@ -42,10 +43,13 @@ class TLSAdapter(HTTPAdapter):
 def version_of(bundle: Any) -> Version | None:
     """Differs once the file has been replaced; True is the usual one. None: it is no file."""
     path = DEFAULT_CA_BUNDLE_PATH if bundle is True else bundle
-    if not isinstance(path, str) or not os.path.isfile(path):
+    if not isinstance(path, str):
         return None
-    found = os.stat(path)
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return (found.st_ino, found.st_mtime_ns, found.st_size) if S_ISREG(found.st_mode) else None
 
 
 @lru_cache(maxsize=8)
