@@ -1,5 +1,6 @@
 """Calls and exchanges over TLS: who is trusted, how often that is read, the way through a proxy."""
 
+import shutil
 import socket
 import ssl
 import subprocess
@@ -128,6 +129,7 @@ def test_a_bundle_that_was_replaced_holds_at_once(
     assert post(server) == 200
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="the openssl command is not installed")
 def test_a_folder_of_certificates_is_a_bundle_too(
     server: _Server, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -207,7 +207,7 @@ def ask(method: str, url: str, *, deadline: float, **arguments: Any) -> Response
             stream=True,
             timeout=deadline,
             verify=environment.ca_bundle() or True,
-            proxies=environment.proxies_for(url),
+            proxies=environment.proxies_for(request.url or url),
         )
     except INVALID_URL:
         raise
