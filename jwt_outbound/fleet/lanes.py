@@ -34,6 +34,8 @@ class Lane:
         self.service, self.policy = service, policy_of(service)
         self.issuer = IssuerHealth()
         self.queue: deque[Due] = deque()
+        self.is_exhausted = False
+        """Whether nothing more was due at the last look."""
         self._reserve = self._most = min(most, service.exchanges_at_once or most)
         self._filled_at = 0.0
         self._doubted_at = -1
@@ -101,14 +103,12 @@ class Lane:
         self.flying += 1
         return self.queue.popleft()
 
-    def drop_lapsed(self) -> bool:
-        """Gives up those whose claim has run out while they queued, as others may have them now;
-        whether there were any."""
+    def drop_lapsed(self) -> None:
+        """Gives up those whose claim has run out while they queued, as others may have them now."""
         mine = [due for due in self.queue if due.is_mine]
-        dropped = len(mine) < len(self.queue)
-        if dropped:
+        if len(mine) < len(self.queue):
             self.queue = deque(mine)
-        return dropped
+            self.is_exhausted = False
 
     def landed(self) -> None:
         """One is done."""

@@ -95,58 +95,53 @@ class Worker:
         """
         try:
             while not self._stopped:
-                self._drop_lapsed()
-                found = self._look(forever=forever)
+                for lane in self._lanes.values():
+                    lane.drop_lapsed()
+                self._look(forever=forever)
                 self._begin()
-                if not (found or forever or self._jobs or self._queued()):
+                if not (forever or self._jobs or self._is_wanting() or self._queued()):
                     break
                 self._wait()
         finally:
             self._end()
 
-    def _look(self, *, forever: bool) -> bool:
-        """Takes due pairs in hand, where there is room for them; whether there were any."""
+    def _look(self, *, forever: bool) -> None:
+        """Takes due pairs in hand, where there is room for them."""
         if time.monotonic() < self._next_look():
-            return False
+            return
         try:
-            found = self._threads.at_desk(partial(patiently, partial(self._take_in_hand, forever)))
+            self._threads.at_desk(partial(patiently, partial(self._take_in_hand, forever)))
         except DatabaseFailure as error:
             if not forever:
                 raise
             logger.error("The token tables' database is away: %s.", describe(error))
             self._poll = min(2 * self._poll, LONGEST_POLL)
-            found = 0
+            for lane in self._lanes.values():
+                lane.is_exhausted = True
         else:
             self._poll = POLL
             self._looked()
+        self._look_at = time.monotonic() + self._poll * random.uniform(0.8, 1.2)  # noqa: S311
         self._look_by = time.monotonic() + BUSY_POLL
-        if not found:
-            self._look_at = time.monotonic() + self._poll * random.uniform(0.8, 1.2)  # noqa: S311
-        return bool(found)
 
     def _next_look(self) -> float:
+        if self._is_wanting():
+            return 0.0
         return self._look_at if self._has_room() else max(self._look_at, self._look_by)
 
-    def _drop_lapsed(self) -> None:
-        for lane in self._lanes.values():
-            if lane.drop_lapsed():
-                self._look_at = 0.0
-
-    def _take_in_hand(self, forever: bool) -> int:
+    def _take_in_hand(self, forever: bool) -> None:
         now, issuers = database_now(), hand.health_of_all(self._lanes)
         if self.due_by is None and not forever:
             self.due_by = now
         for name, issuer in issuers.items():
             self._lanes[name].look(issuer, now)
-        found = 0
         for name, lane in self._lanes.items():
             if room := lane.room:
                 todo, left = hand.take({name: lane.policy}, room, issuers, self.due_by)
                 lane.fill(todo)
+                lane.is_exhausted = not (todo or left)
                 for due in left:
                     self._count(Result.PUT_OFF if due.plan.do is Do.PUT_OFF else Result.LEFT)
-                found += len(todo) + len(left)
-        return found
 
     def _begin(self) -> None:
         while len(self._jobs) < self._most and (next_one := self._take_next()) is not None:
@@ -241,6 +236,10 @@ class Worker:
 
     def _queued(self) -> bool:
         return any(lane.queue for lane in self._lanes.values())
+
+    def _is_wanting(self) -> bool:
+        """Whether a lane has room, and more may be due."""
+        return any(lane.room and not lane.is_exhausted for lane in self._lanes.values())
 
     def _has_room(self) -> bool:
         """Whether to look for more; where all issuers cool down, whether they still do."""

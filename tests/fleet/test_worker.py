@@ -241,6 +241,16 @@ class TestTroubleAtTheIssuer:
         order = "".join(each["user"][0] for each in issuer.presentations())
         assert set(order[:6]) == set(names)
 
+    def test_one_with_nothing_left_does_not_end_the_work_for_another(
+        self, issuer: StrictIssuer, settings: Settings
+    ) -> None:
+        raw = settings.JWT_OUTBOUND
+        billing = raw["SERVICES"]["billing"]
+        settings.JWT_OUTBOUND = {**raw, "SERVICES": {"a": billing, "b": billing}}
+        make_pairs(issuer, 1, service="a")
+        make_pairs(issuer, 6, service="b")
+        assert "7 refreshed" in run("--threads", "1")
+
     def test_a_cool_down_of_the_service_is_honoured_and_the_status_says_so(
         self, issuer: StrictIssuer
     ) -> None:
