@@ -58,7 +58,7 @@ $(STAMP): requirements.txt pyproject.toml
 demo: install ## run the portal and billing until Ctrl-C (PORT=8000)
 	@exec $(PY) manage.py demo --port $(PORT)
 
-# A module at a time on each core, unless ARGS say what to run and how.
+# Some processes with a module at a time each, unless ARGS say what to run and how.
 HOW = $(if $(strip $(ARGS)),$(ARGS),-n auto --dist loadfile)
 
 # pytest's status 5 is "no test was selected": with ARGS that may be so on one database, without never.

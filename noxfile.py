@@ -12,10 +12,18 @@ import nox
 HERE = Path(__file__).resolve().parent
 PACKAGE = "jwt_outbound"
 OLDEST_DJANGO = "5.2"
-TWO_AT_ONCE = ("-n", "2", "--dist", "loadfile")
+SOME_AT_ONCE = ("-n", "auto", "--dist", "loadfile")
 # Processes, kills and browsers do not differ from one Django to the next: `make test` has them.
-LONG = ("concurrency", "simulation", "demo", "browser", "real_issuers", "issuer_server")
-WITHOUT_LONG = tuple(f"--ignore=tests/{folder}" for folder in LONG)
+LONG = (
+    "concurrency",
+    "simulation",
+    "demo",
+    "browser",
+    "real_issuers",
+    "issuer_server",
+    "test_benchmarks.py",
+)
+WITHOUT_LONG = tuple(f"--ignore=tests/{name}" for name in LONG)
 # How a process ends does differ, from one Python to the next.
 ENDINGS = ("tests/concurrency/test_leaving.py",)
 LEGS = {"3.11": OLDEST_DJANGO, "3.12": "6.0", "3.13": "6.1"}  # Python: Django
@@ -45,7 +53,7 @@ def tests(session: nox.Session) -> None:
     session.install("-r", "requirements.txt", "-e", ".", f"Django=={django}.*")
     session.run("python", "-m", "django", "--version")
     sqlite = {"JWT_OUTBOUND_TEST_DATABASES": "sqlite", "JWT_OUTBOUND_TEST_DB": "sqlite"}
-    runs = [session.posargs] if session.posargs else [(*TWO_AT_ONCE, *WITHOUT_LONG), ENDINGS]
+    runs = [session.posargs] if session.posargs else [(*SOME_AT_ONCE, *WITHOUT_LONG), ENDINGS]
     for arguments in runs:
         session.run("python", "-m", "pytest", *arguments, env=sqlite)
 
@@ -62,7 +70,7 @@ def clients(session: nox.Session, libraries: str) -> None:
         "python",
         "-m",
         "pytest",
-        *(session.posargs or (*TWO_AT_ONCE, "tests/clients", "tests/test_howto.py")),
+        *(session.posargs or (*SOME_AT_ONCE, "tests/clients", "tests/test_howto.py")),
         env={"JWT_OUTBOUND_TEST_DATABASES": "sqlite", "JWT_OUTBOUND_TEST_DB": "sqlite"},
     )
 
