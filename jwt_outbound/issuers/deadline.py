@@ -26,11 +26,19 @@ HEADERS = {**default_headers(), "Accept": "application/json", "Connection": "clo
 LARGEST_BODY = 1024 * 1024
 LATE = 0.25
 """Seconds after the deadline for reading what has arrived, where the process stood still."""
-INVALID_URL = (
+_INVALID_URL = (
     requests.exceptions.InvalidURL,
     requests.exceptions.MissingSchema,
     requests.exceptions.InvalidSchema,
 )
+
+
+class Unusable(Exception):
+    """Nobody can be asked with this URL in this environment: `code` says why."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 class NotSent(Exception):
@@ -167,6 +175,12 @@ class _Adapter(TLSAdapter):
             raise TimeoutError("the deadline has passed")
         return seconds
 
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        """Not by SOCKS, whose connections know nothing of the deadline."""
+        if proxy.lower().startswith("socks"):
+            raise Unusable("socks_proxy")
+        return super().proxy_manager_for(proxy, **options)
+
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
         pool.ConnectionCls = partial(_HTTPS if pool.scheme == "https" else _HTTP, adapter=self)
@@ -194,14 +208,14 @@ def ask(method: str, url: str, *, deadline: float, **arguments: Any) -> Response
     A redirect is an answer; it is never followed. No session takes part, so there are no cookies,
     and no password from netrc.
 
-    Raises `InvalidURL` of requests, `NotSent` where the token surely never left, `Oversized`, and
-    after the connection stood whatever requests or the socket raises.
+    Raises `Unusable`, `NotSent` where the token surely never left, `Oversized`, and after the
+    connection stood whatever requests or the socket raises.
     """
     adapter = _own.adapter
     adapter.begin(time.monotonic() + deadline)
     headers = {**HEADERS, **arguments.pop("headers", {})}
-    request = requests.Request(method, url, headers=headers, **arguments).prepare()
     try:
+        request = requests.Request(method, url, headers=headers, **arguments).prepare()
         response = adapter.send(
             request,
             stream=True,
@@ -209,8 +223,8 @@ def ask(method: str, url: str, *, deadline: float, **arguments: Any) -> Response
             verify=environment.ca_bundle() or True,
             proxies=environment.proxies_for(request.url or url),
         )
-    except INVALID_URL:
-        raise
+    except _INVALID_URL:
+        raise Unusable("invalid_url") from None
     except (requests.RequestException, OSError):
         if adapter.connected:
             raise

@@ -63,8 +63,8 @@ class Discovery:
         try:
             status, _, body = transport.ask("GET", url, deadline=max(left, 0.0))
             found = json.loads(body) if status == 200 else None
-        except transport.INVALID_URL:
-            raise NotDiscovered("invalid_url", passes=False) from None
+        except transport.Unusable as error:
+            raise NotDiscovered(error.code, passes=False) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError):
             raise NotDiscovered("discovery_failed", passes=True) from None
         except (transport.NotSent, transport.Oversized, ValueError, RecursionError):

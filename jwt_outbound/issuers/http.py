@@ -23,8 +23,8 @@ class HTTPIssuer(Issuer):
         """The answer's meaning; what the network raises has one too. Never raises."""
         try:
             status, headers, content = transport.post(url, deadline=seconds, **body)
-        except transport.INVALID_URL:
-            return Answer.misconfigured("invalid_url")
+        except transport.Unusable as error:
+            return Answer.misconfigured(error.code)
         except transport.NotSent:
             return Answer.unavailable(ambiguous=False, code="not_connected")
         except transport.Oversized:

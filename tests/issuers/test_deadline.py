@@ -141,7 +141,7 @@ def test_a_redirect_is_an_answer(strict: StrictIssuer, status: int) -> None:
 
 @pytest.mark.parametrize("url", ["", "billing", "ftp://billing/", "http://", "http://[::1/"])
 def test_what_is_no_url_says_so(url: str) -> None:
-    with pytest.raises(transport.INVALID_URL):
+    with pytest.raises(transport.Unusable):
         transport.post(url, deadline=1, json={})
 
 

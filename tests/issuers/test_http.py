@@ -77,6 +77,18 @@ def test_what_is_no_url_is_the_operators_fault(url: str) -> None:
     assert (answer.meaning, answer.code) == (Meaning.MISCONFIGURED, "invalid_url")
 
 
+@pytest.mark.parametrize("scheme", ["socks4", "socks5h", "SOCKS5"])
+def test_nor_is_anybody_asked_through_a_socks_proxy(
+    scheme: str, strict: StrictIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("ALL_PROXY", f"{scheme}://127.0.0.1:1")
+    answer = exchange(strict)
+    assert (answer.meaning, answer.code) == (Meaning.MISCONFIGURED, "socks_proxy")
+    assert strict.requests() == []
+
+
 def test_urls_are_checked_by_name() -> None:
     urls = {
         "refresh_url": "billing.example",
