@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 from django.conf import settings
@@ -49,7 +50,12 @@ def shown(microseconds: int) -> datetime:
 
 def place() -> dict[str, Any]:
     """This host and process, for display."""
-    return {"host": socket.gethostname()[:100], "pid": os.getpid()}
+    return {"host": _host(), "pid": os.getpid()}
+
+
+@cache
+def _host() -> str:
+    return socket.gethostname()[:100]
 
 
 class AliasedManager(models.Manager[Any]):

@@ -104,10 +104,12 @@ class Lane:
         return self.queue.popleft()
 
     def drop_lapsed(self) -> None:
-        """Gives up those whose claim has run out while they queued, as others may have them now."""
-        mine = [due for due in self.queue if due.is_mine]
-        if len(mine) < len(self.queue):
-            self.queue = deque(mine)
+        """Gives up those whose claim has run out while they queued, as others may have them now.
+
+        The oldest claims stand first, so this is cheap enough for each turn of the worker's loop.
+        """
+        while self.queue and not self.queue[0].is_mine:
+            self.queue.popleft()
             self.is_exhausted = False
 
     def landed(self) -> None:
