@@ -207,6 +207,8 @@ def _micro(value: float | None) -> int | None:
 
 def _climbs(path: str) -> bool:
     """Whether a segment is `..` for some server: encoded, with parameters, behind a backslash."""
+    if "." not in path and "%" not in path:
+        return False
     plain = unquote(_QUERY.split(path, maxsplit=1)[0]).replace("\\", "/")
     segments = "".join(c for c in plain if c > " ").split("/")
     return any(segment.partition(";")[0] == ".." for segment in segments)

@@ -88,6 +88,8 @@ def _proxy_variables() -> Variables | None:
         and _utils.proxy_bypass is _urllib.proxy_bypass_environment
     ):
         return None
+    if _SUFFIX not in b" ".join(os.environb).lower():  # nearly always, and told soonest like this
+        return ()
     names = [name for name in os.environb if name[-len(_SUFFIX) :].lower() == _SUFFIX]
     if not names:
         return ()

@@ -85,7 +85,7 @@ def _query(
     table = quote(model._meta.db_table)
     return RowQuery(
         sql=f"SELECT {', '.join(wanted)} FROM {table} WHERE {condition} LIMIT 1",  # noqa: S608
-        keys=tuple(named),
+        keys=tuple((key, _of_value(field)) for key, field in named),
         conversions=tuple(_conversions(fields, connection)),
     )
 
@@ -93,6 +93,11 @@ def _query(
 def field_of(model: type[Model], name: str) -> Any:
     """The field called `name`; `pk` too."""
     return model._meta.pk if name == "pk" else model._meta.get_field(name)
+
+
+def _of_value(field: Any) -> Any:
+    """The field that knows the column's values: a foreign key would ask the one it points to."""
+    return field.target_field if field.is_relation else field
 
 
 def _conversions(
