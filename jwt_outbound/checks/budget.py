@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.checks import CheckMessage, Error
 
-from jwt_outbound.checks.given import Given
+from jwt_outbound.checks.given import Given, is_whole
 
 FEWEST = 0.01
 """One in a hundred seconds."""
@@ -25,10 +25,7 @@ def check_rate(given: Given) -> Iterator[CheckMessage]:
 
 def check_at_once(given: Given) -> Iterator[CheckMessage]:
     for entry in given.entries("EXCHANGES_AT_ONCE"):
-        value = entry.value
-        if value is not None and (
-            isinstance(value, bool) or not isinstance(value, int) or value < 1
-        ):
+        if entry.value is not None and not is_whole(entry.value, 1):
             yield Error(
                 f"{entry.where} must be a whole number of exchanges, 1 or more, or None.",
                 hint="One process has no more than that under way at the issuer; None: as many as "

@@ -8,7 +8,7 @@ from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from jwt_outbound.checks.given import Given, imported
+from jwt_outbound.checks.given import Given, imported, is_whole
 
 RUNNERS = ("thread", "off")
 TASKS = "jwt_outbound.runners.tasks.enqueue"
@@ -22,7 +22,7 @@ NO_QUEUES = ("ImmediateBackend", "DummyBackend")
 
 def check_threads(given: Given) -> Iterator[CheckMessage]:
     threads = given.of_app("FLIGHT_THREADS")
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+    if not is_whole(threads, 1):
         yield Error(
             "JWT_OUTBOUND['FLIGHT_THREADS'] must be a whole number, 1 or more.",
             hint="It is how many refreshes can run at once in a process; the default is 8.",

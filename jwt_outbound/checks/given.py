@@ -70,6 +70,11 @@ def where(service: str) -> str:
     return f"JWT_OUTBOUND['SERVICES'][{service!r}]"
 
 
+def is_whole(value: object, least: int) -> bool:
+    """Whether it is a whole number, `least` or more; True and False are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
 def imported(path: object) -> Any:
     """What a dotted path names, or None; a project's module may raise anything at import."""
     if not isinstance(path, str):

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
 
-from jwt_outbound.checks.given import Given, is_definition, where
+from jwt_outbound.checks.given import Given, is_definition, is_whole, where
 from jwt_outbound.conf import GLOBAL_KEYS, SERVICE_KEYS
 
 SCHEME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -115,10 +115,7 @@ def check_options(given: Given) -> Iterator[CheckMessage]:
 
 def check_alarm(given: Given) -> Iterator[CheckMessage]:
     for entry in given.entries("REFUSALS_PER_MINUTE"):
-        value = entry.value
-        if value is not None and (
-            isinstance(value, bool) or not isinstance(value, int) or value < 0
-        ):
+        if entry.value is not None and not is_whole(entry.value, 0):
             yield Error(
                 f"{entry.where} must be a whole number of refusals, or None.",
                 hint="More refusals than that in a minute raise the alarm; None turns it off.",
