@@ -32,7 +32,7 @@ def master_keys() -> tuple[bytes, ...]:
     if isinstance(configured, str):
         return _provided(configured)
     if configured:
-        return _decoded(configured)
+        return tuple(decode_key(key) for key in configured)
     secrets = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
     return tuple(_derived(force_bytes(secret)) for secret in secrets)
 
@@ -50,11 +50,6 @@ def decode_key(text: str | bytes) -> bytes:
             "Each of JWT_OUTBOUND['ENCRYPTION_KEYS'] must be the urlsafe base64 of 32 bytes."
         )
     return key
-
-
-@lru_cache(maxsize=4)
-def _decoded(keys: tuple[str, ...]) -> tuple[bytes, ...]:
-    return tuple(decode_key(key) for key in keys)
 
 
 def subkey(secret: bytes, purpose: bytes, length: int) -> bytes:

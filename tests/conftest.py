@@ -23,6 +23,7 @@ Heard = list[tuple[str, dict[str, Any]]]
 STALE_AFTER, EXPIRED_AFTER, OVER_AFTER = 255, 280, 301
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """How many processes `-n auto` is: a test waits for half its time. Against a server no more
     than three, as the widest stampede holds 72 of the 100 connections that PostgreSQL has by

@@ -35,7 +35,7 @@ class Lane:
         self.issuer = IssuerHealth()
         self.queue: deque[Due] = deque()
         self.is_exhausted = False
-        """Whether nothing more was due at the last look."""
+        """Whether the last look brought nothing: the next one can wait."""
         self._reserve = self._most = min(most, service.exchanges_at_once or most)
         self._filled_at = 0.0
         self._doubted_at = -1
@@ -107,6 +107,7 @@ class Lane:
         """Gives up those whose claim has run out while they queued, as others may have them now.
 
         The oldest claims stand first, so this is cheap enough for each turn of the worker's loop.
+        One that was put back may hide an older one for a while; then the lease says whose it is.
         """
         while self.queue and not self.queue[0].is_mine:
             self.queue.popleft()

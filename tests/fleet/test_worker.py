@@ -251,6 +251,10 @@ class TestTroubleAtTheIssuer:
         make_pairs(issuer, 6, service="b")
         assert "7 refreshed" in run("--threads", "1")
 
+    def test_nor_does_a_hand_full_of_what_is_left_alone(self, issuer: StrictIssuer) -> None:
+        make_pairs(issuer, 5, used=False)
+        assert "5 left alone" in run("--threads", "1")
+
     def test_a_cool_down_of_the_service_is_honoured_and_the_status_says_so(
         self, issuer: StrictIssuer
     ) -> None:
