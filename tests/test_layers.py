@@ -16,7 +16,16 @@ from tests.imports import MODULES, PACKAGE, ROOT, imported_names, imports_of, ow
 LAYERS: list[list[set[str]]] = [
     # 0: pure words
     [
-        {"claims", "clock", "compare_and_swap", "environment", "exceptions", "faults", "freshness"}
+        {
+            "claims",
+            "clock",
+            "compare_and_swap",
+            "environment",
+            "exceptions",
+            "faults",
+            "forks",
+            "freshness",
+        }
         | {"log_filter", "origins", "rows", "secret", "seen", "signals", "swaps", "terms", "tls"}
     ],
     # 1: settings, read on use

@@ -20,6 +20,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import wait_for_read
 
 from jwt_outbound import environment
+from jwt_outbound.forks import gate
 from jwt_outbound.tls import TLSAdapter
 
 HEADERS = {**default_headers(), "Accept": "application/json", "Connection": "close"}
@@ -63,7 +64,8 @@ class _Raw(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         left = self._ends_at - time.monotonic()
         self._sock.settimeout(left if left > 0 else self._left_for_what_is_here())
-        return self._raw.readinto(buffer)  # type: ignore[no-any-return]
+        with gate.open():
+            return self._raw.readinto(buffer)  # type: ignore[no-any-return]
 
     def _left_for_what_is_here(self) -> float:
         """An answer that has arrived is not thrown away, though this process read it too late."""
@@ -132,7 +134,8 @@ class _Deadline:
             for option in self.socket_options or ():
                 sock.setsockopt(*option)
             sock.settimeout(self.adapter.left())
-            sock.connect(address)
+            with gate.open():
+                sock.connect(address)
             sock.settimeout(self.adapter.left())
         except OSError:
             sock.close()

@@ -18,6 +18,7 @@ from django.db.utils import load_backend
 from django.utils.module_loading import import_string
 
 from jwt_outbound.conf import get_settings
+from jwt_outbound.forks import gate
 
 IDLE: Final = 30.0
 LOCK_TIMEOUT: Final = {
@@ -57,16 +58,17 @@ def own_connection(
     `surroundings` is entered with it, and anew whenever it has to be opened again: state on a
     connection, such as a tenant's schema, dies with it.
     """
-    connection = _take(alias)
-    connections[alias] = connection or _make(alias)
-    _here.surroundings, _here.entered, _here.ready = surroundings, ExitStack(), True
-    try:
-        _settle_in(alias, fresh=connection is None)
-        yield
-    finally:
-        with suppress(Error):
-            _here.entered.close()
-        _give_back(alias)
+    with gate.shut():
+        connection = _take(alias)
+        connections[alias] = connection or _make(alias)
+        _here.surroundings, _here.entered, _here.ready = surroundings, ExitStack(), True
+        try:
+            _settle_in(alias, fresh=connection is None)
+            yield
+        finally:
+            with suppress(Error):
+                _here.entered.close()
+            _give_back(alias)
 
 
 def surroundings() -> AbstractContextManager[object]:
@@ -131,8 +133,9 @@ def close_idle(older_than: float = 0.0) -> None:
         _janitor = None
         if _idle:
             _schedule()
-    for _, _, connection in closing:
-        connection.close()
+    with gate.shut():
+        for _, _, connection in closing:
+            connection.close()
 
 
 def forget() -> None:

@@ -15,6 +15,7 @@ from jwt_outbound.ciphers import ACCESS, REFRESH, sealer
 from jwt_outbound.conf import Service, issuer_of
 from jwt_outbound.exceptions import JWTOutboundError
 from jwt_outbound.faults import describe
+from jwt_outbound.forks import gate
 from jwt_outbound.issuers.answers import Answer
 from jwt_outbound.models import TokenPair
 from jwt_outbound.querysets import place
@@ -125,7 +126,7 @@ class Driver:
             case Revoke(answer):
                 return self._revoke(answer)
             case Pause(length):
-                return time.sleep(length / clock.SECOND)
+                return _pause(length / clock.SECOND)
 
     def _prepare(self, pair: Pair) -> Prepared:
         issuer_of(self.service)
@@ -204,6 +205,11 @@ class Driver:
                 self.service.name,
                 describe(error),
             )
+
+
+def _pause(seconds: float) -> None:
+    with gate.open():
+        time.sleep(seconds)
 
 
 def _attributes(error: JWTOutboundError) -> dict[str, Any]:

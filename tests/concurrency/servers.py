@@ -81,6 +81,7 @@ class Server:
         self._process.wait(PATIENCE)
         self._pool.shutdown()
         assert self._process.stderr is not None
+        print(self._process.stderr.read())  # pytest shows it where the test failed
         self._process.stderr.close()
 
 

@@ -162,10 +162,11 @@ def test_workers_forked_from_a_master_that_has_a_flight_under_way(scene: Scene) 
         seen = {request.result(PATIENCE) for request in requests}
         assert {status for status, _ in seen} == {200}
         assert len(seen) == 1
-        assert_stored(scene, user)
         scene.expire(user)
         status, token = gunicorn.call(user)
         assert (status, (200, token) in seen) == (200, False)
         gunicorn.terminate()
         assert gunicorn.wait() == 0
     assert scene.presented(user) == [1, 2]
+    assert scene.history(user) == ["stored", "refreshed", "refreshed"]
+    scene.assert_login_goes_on(user)
