@@ -11,6 +11,7 @@ from django.db import transaction
 
 from jwt_outbound import forks
 from jwt_outbound.forks import Gate, gate
+from jwt_outbound.models import TokenPair
 from jwt_outbound.refresh.connections import own_connection
 from jwt_outbound.refresh.flights import flights
 from jwt_outbound.tokens import fetch_valid_access_token
@@ -106,6 +107,7 @@ def test_a_flight_that_waits_for_its_issuer_is_no_obstacle(
     until(lambda: gate.is_clear)  # a mark of use may be written at the same time
     issuer.release()
     assert flights.drain(LONG)
+    assert TokenPair.objects.get().generation == 2  # and so it was not the deadline
 
 
 class TestTheGate:
