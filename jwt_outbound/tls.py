@@ -1,4 +1,4 @@
-"""TLS for `requests`, with one context for each bundle of certificate authorities.
+"""TLS for `requests` and urllib3, with one context for each bundle of certificate authorities.
 
 `requests` reads the bundle anew for each connection that it opens. That takes tens of milliseconds
 of CPU: several times all the rest of a refresh, whose connection is never used twice.
@@ -29,15 +29,23 @@ class TLSAdapter(HTTPAdapter):
         if host["scheme"] != "https" or options["cert_reqs"] != "CERT_REQUIRED":
             return host, options
         bundle = options.get("ca_certs", DEFAULT_CA_BUNDLE_PATH)
-        version = version_of(bundle)
-        if version is None or options.keys() - _PLAIN:
+        if options.keys() - _PLAIN or version_of(bundle) is None:
             return host, options
-        return host, {"cert_reqs": "CERT_REQUIRED", "ssl_context": _context(bundle, version)}
+        return host, options_for(bundle)
 
     def cert_verify(self, conn: Any, *args: Any) -> None:
         """Of a shared context urllib3 would read the bundle once more."""
         if "ssl_context" not in conn.conn_kw:
             super().cert_verify(conn, *args)  # type: ignore[no-untyped-call]
+
+
+def options_for(bundle: str) -> dict[str, Any]:
+    """Of a pool of urllib3's that trusts the authorities of this bundle, or of this folder."""
+    version = version_of(bundle)
+    if version is not None:
+        return {"cert_reqs": "CERT_REQUIRED", "ssl_context": _context(bundle, version)}
+    place = "ca_cert_dir" if os.path.isdir(bundle) else "ca_certs"
+    return {"cert_reqs": "CERT_REQUIRED", place: bundle}
 
 
 def version_of(bundle: Any) -> Version | None:

@@ -18,8 +18,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from jwt_outbound.exceptions import IssuerUnavailable
-from jwt_outbound.issuers import Answer, CallableIssuer, SimpleJWTIssuer
-from jwt_outbound.issuers import deadline as transport
+from jwt_outbound.issuers import Answer, CallableIssuer, SimpleJWTIssuer, transport
 from jwt_outbound.issuers.answers import read_answer
 from jwt_outbound.issuers.wire import LONGEST_WORD, json_object, word
 from jwt_outbound.managers import LONGEST_TOKEN
@@ -167,7 +166,7 @@ class TestMemory:
             tracemalloc.start()
             try:
                 with pytest.raises(transport.Oversized):
-                    transport.post(url, deadline=20, json={"refresh": "r"})
+                    transport.post(url, seconds=20, json={"refresh": "r"})
                 _, peak = tracemalloc.get_traced_memory()
             finally:
                 tracemalloc.stop()

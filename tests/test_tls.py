@@ -18,7 +18,7 @@ from urllib3.exceptions import InsecureRequestWarning
 
 from jwt_outbound import tls
 from jwt_outbound.clients import requests as own
-from jwt_outbound.issuers import deadline as transport
+from jwt_outbound.issuers import transport
 from tests.certificates import certify
 
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -90,7 +90,7 @@ def server(bundle: Path) -> Iterator[_Server]:
 
 def post(server: _Server, host: str = "localhost") -> int:
     url = f"https://{host}:{server.server_port}/token"
-    return transport.post(url, deadline=10, json={"refresh": "secret"})[0]
+    return transport.post(url, seconds=10, json={"refresh": "secret"})[0]
 
 
 @pytest.mark.parametrize("variable", BUNDLES)
@@ -163,7 +163,7 @@ def test_a_bundle_is_read_once_for_all_connections(
 def test_a_connection_is_not_kept_though_the_issuer_keeps_it() -> None:
     with serving() as server:
         for _ in range(3):
-            transport.post(f"http://127.0.0.1:{server.server_port}/", deadline=10, json={})
+            transport.post(f"http://127.0.0.1:{server.server_port}/", seconds=10, json={})
         assert len(set(server.clients)) == 3
 
 
@@ -277,7 +277,7 @@ def proxy() -> Iterator[Proxy]:
 def test_a_proxy_of_the_environment_is_asked(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
     for _ in range(2):
-        transport.post("http://issuer.test/token", deadline=10, json={})
+        transport.post("http://issuer.test/token", seconds=10, json={})
     assert proxy.lines == [b"POST http://issuer.test/token HTTP/1.1"] * 2
 
 

@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
-import requests
 import urllib3
 
-from jwt_outbound.issuers import deadline as transport
+from jwt_outbound.issuers import transport
 from jwt_outbound.origins import is_plain_http, origin_of
 
 KEPT: Final = 3600.0
@@ -61,11 +60,11 @@ class Discovery:
     def _look(self, url: str, left: float) -> Mapping[str, Any] | None:
         """The metadata at `url`; None where there is none."""
         try:
-            status, _, body = transport.ask("GET", url, deadline=max(left, 0.0))
+            status, _, body = transport.get(url, seconds=left)
             found = json.loads(body) if status == 200 else None
         except transport.Unusable as error:
             raise NotDiscovered(error.code, passes=False) from None
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError):
+        except (urllib3.exceptions.HTTPError, OSError):
             raise NotDiscovered("discovery_failed", passes=True) from None
         except (transport.NotSent, transport.Oversized, ValueError, RecursionError):
             raise NotDiscovered("discovery_failed", passes=True) from None

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import requests
 import urllib3
 from django.core.checks import CheckMessage, Error
 from django.views.decorators.debug import sensitive_variables
 
-from jwt_outbound.issuers import deadline as transport
+from jwt_outbound.issuers import transport
 from jwt_outbound.issuers.answers import Answer, Profile, read_answer
 from jwt_outbound.issuers.issuer import Issuer
 from jwt_outbound.origins import fault_of_url
@@ -22,16 +21,16 @@ class HTTPIssuer(Issuer):
     ) -> Answer:
         """The answer's meaning; what the network raises has one too. Never raises."""
         try:
-            status, headers, content = transport.post(url, deadline=seconds, **body)
+            status, headers, content = transport.post(url, seconds=seconds, **body)
         except transport.Unusable as error:
             return Answer.misconfigured(error.code)
         except transport.NotSent:
             return Answer.unavailable(ambiguous=False, code="not_connected")
         except transport.Oversized:
             return Answer.unavailable(ambiguous=True, code="oversized")
-        except (requests.Timeout, TimeoutError):
+        except (urllib3.exceptions.TimeoutError, TimeoutError):
             return Answer.unavailable(ambiguous=True, code="timeout")
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError):
+        except (urllib3.exceptions.HTTPError, OSError):
             return Answer.unavailable(ambiguous=True, code="connection_lost")
         return read_answer(status, headers, content, profile or self.profile)
 
