@@ -1,10 +1,12 @@
 """Calls and exchanges over TLS: who is trusted, how often that is read, the way through a proxy."""
 
+import re
 import shutil
 import socket
 import ssl
 import subprocess
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -36,6 +38,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         self.server.clients.append(self.client_address)
+        self.server.headers.append(self.headers)
         self.send_response(200)
         self.send_header("Content-Length", "2")
         self.end_headers()
@@ -49,6 +52,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.clients: list[Any] = []
+        self.headers: list[Any] = []
         if context is not None:
             self.socket = context.wrap_socket(
                 self.socket, server_side=True, do_handshake_on_connect=False
@@ -226,6 +230,7 @@ class Proxy:
     def __init__(self, listener: socket.socket) -> None:
         self.listener = listener
         self.lines: list[bytes] = []
+        self.passwords: list[bytes] = []
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
 
     def serve(self) -> None:
@@ -242,6 +247,7 @@ class Proxy:
             while b"\r\n\r\n" not in head:
                 head += client.recv(4096)
             self.lines.append(head.split(b"\r\n")[0])
+            self.passwords += re.findall(rb"(?i)proxy-authorization: (.*)\r", head)
             method, target, _ = self.lines[-1].split()
             if method != b"CONNECT":
                 client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
@@ -291,6 +297,31 @@ def test_through_a_proxy_tls_is_the_issuers_own(
     assert [post(server), post(server)] == [200, 200]
     assert len(proxy.lines) == 3
     assert all(line.startswith(b"CONNECT localhost:") for line in proxy.lines)
+
+
+def test_the_proxys_own_password_goes_to_it_alone(
+    server: _Server, bundle: Path, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, proxy.url.replace("//", "//gate:keeper@"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    transport.post("http://issuer.test/token", seconds=10, json={})
+    assert post(server) == 200
+    assert proxy.passwords == [b"Basic " + b64encode(b"gate:keeper")] * 2
+    assert [headers["Proxy-Authorization"] for headers in server.headers] == [None]
+
+
+@pytest.mark.parametrize(
+    ("proxy_url", "code"),
+    [("socks5://127.0.0.1:1", "socks_proxy"), ("ftp://127.0.0.1:1", "invalid_proxy")],
+)
+def test_a_proxy_of_another_kind_is_said_to_be_one(
+    proxy_url: str, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy_url)
+    with pytest.raises(transport.Unusable) as caught:
+        transport.post("http://issuer.test/token", seconds=10, json={})
+    assert caught.value.code == code
 
 
 def test_no_proxy_goes_straight(

@@ -78,6 +78,19 @@ def test_silence_ends_it() -> None:
     assert not isinstance(caught.value, transport.NotSent)
 
 
+@pytest.mark.parametrize("seconds", [0.0, -1.0])
+def test_without_any_time_left_nothing_is_sent(strict: StrictIssuer, seconds: float) -> None:
+    with pytest.raises(transport.NotSent):
+        post(strict.refresh_url, deadline=seconds)
+    assert strict.requests() == []
+
+
+def test_a_name_in_the_url_is_not_a_password(strict: StrictIssuer) -> None:
+    with pytest.raises(transport.Unusable):
+        post(strict.refresh_url.replace("//", "//somebody:else@"))
+    assert strict.requests() == []
+
+
 def test_a_tls_handshake_that_nobody_answers_has_sent_nothing() -> None:
     with silent_host() as port, pytest.raises(transport.NotSent):
         post(f"https://127.0.0.1:{port}/")
