@@ -12,7 +12,6 @@ from urllib.parse import urlencode
 
 from requests.utils import (
     DEFAULT_CA_BUNDLE_PATH,
-    default_headers,
     get_auth_from_url,
     prepend_scheme_if_needed,
     select_proxy,
@@ -22,12 +21,16 @@ from urllib3.exceptions import HTTPError, LocationValueError, ProxySchemeUnknown
 from urllib3.poolmanager import PoolManager, ProxyManager
 from urllib3.util import make_headers
 
-from jwt_outbound import environment
+from jwt_outbound import __version__, environment
 from jwt_outbound.issuers.deadline import PlainConnection, TLSConnection, deadline
 from jwt_outbound.origins import origin_of
 from jwt_outbound.tls import options_for, version_of
 
-HEADERS: Final = {**default_headers(), "Accept": "application/json", "Connection": "close"}
+HEADERS: Final = {
+    **make_headers(accept_encoding=True, user_agent=f"jwt-outbound/{__version__}"),
+    "Accept": "application/json",
+    "Connection": "close",
+}
 LARGEST_BODY: Final = 1024 * 1024
 MOST_KEPT: Final = 8
 """Managers of each thread; a replaced bundle or another proxy makes a new one."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from urllib3.exceptions import HTTPError
 
+from jwt_outbound import __version__
 from jwt_outbound.issuers import transport
 from tests.issuer_server import StrictIssuer, fingerprint, serve
 
@@ -61,7 +62,9 @@ def test_an_answer_is_returned_whole(strict: StrictIssuer) -> None:
     status, body = post(strict.refresh_url, strict.pair_for("alice")["refresh"], deadline=5)
     assert status == 200
     assert set(json.loads(body)) == {"access", "refresh"}
-    assert strict.requests()[0]["headers"]["connection"] == "close"
+    headers = strict.requests()[0]["headers"]
+    assert headers["connection"] == "close"
+    assert headers["user-agent"] == f"jwt-outbound/{__version__}"
 
 
 @pytest.mark.parametrize("mode", ["drip", "drip-headers", "slow"])
