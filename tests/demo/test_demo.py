@@ -63,7 +63,8 @@ def test_the_page_shows_the_pair_and_its_history(bob: Visitor) -> None:
     assert "stored" in page
     status = bob.status()
     assert status["pair"]["state"] == "fresh"
-    assert status["pair"]["lifetime"] == 15
+    # simplejwt counts `exp` from when the refresh token was made, `iat` from the access token.
+    assert status["pair"]["lifetime"] in (14, 15)
     assert status["history"][0]["kind"] == "stored"
     assert status["billing"]["down_for"] == 0
 
