@@ -313,9 +313,13 @@ def test_the_proxys_own_password_goes_to_it_alone(
 
 @pytest.mark.parametrize(
     ("proxy_url", "code"),
-    [("socks5://127.0.0.1:1", "socks_proxy"), ("ftp://127.0.0.1:1", "invalid_proxy")],
+    [
+        ("socks5://127.0.0.1:1", "socks_proxy"),
+        ("ftp://127.0.0.1:1", "invalid_proxy"),
+        ("http://gate:\u20ac@127.0.0.1:1", "invalid_proxy"),
+    ],
 )
-def test_a_proxy_of_another_kind_is_said_to_be_one(
+def test_a_proxy_that_cannot_be_used_is_said_to_be_one(
     proxy_url: str, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", proxy_url)

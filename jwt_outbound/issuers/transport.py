@@ -163,8 +163,8 @@ def _make(proxy: str | None, options: dict[str, Any]) -> PoolManager:
                 proxy_ssl_context=options.get("ssl_context"),
                 **options,
             )
-        except ProxySchemeUnknown as error:
-            # SOCKS, whose connections know nothing of the deadline.
+        except (ProxySchemeUnknown, UnicodeError) as error:
+            # SOCKS, whose connections know nothing of the deadline; a password beyond Latin-1.
             raise Unusable("socks_proxy" if "socks" in str(error) else "invalid_proxy") from None
     manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TLSPool}
     return manager
