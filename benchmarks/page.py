@@ -50,7 +50,7 @@ MEANINGS = """\
 - **sweep** (`benchmarks.sweep`): pairs a second of `refresh_token_pairs --once --threads 32`, over
   the same exchanges by `requests.post` on 32 threads of one process without a database. Those
   mostly wait for the issuer, which with 100 ms can't answer 32 threads more than 320 times a
-  second; the worker, with three statements more for each pair, is bound by the interpreter's lock.
+  second; the worker, with three statements more for each pair, is bound by the processor.
   So this ratio, unlike the others, rises with the processor's speed.
 
 The issuer is `benchmarks/issuer.py`, and as strict as that of the tests: a refresh token is good

@@ -161,6 +161,9 @@ class TestTheGate:
         forked = pool.submit(fork, one)
         until_a_fork_waits(one)
         pool.submit(in_the_gate, one, second)
+        at_the_gate = one._changed._waiters  # type: ignore[attr-defined]
+        until(lambda: second.begun.is_set() or len(at_the_gate) == 2)
+        assert not second.begun.is_set()
         first.may_end.set()
         forked.result(LONG)
         assert second.begun.wait(LONG)
