@@ -6,8 +6,11 @@ Never on the connection of the thread that runs the loop, unless there are no th
 import contextvars
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, TypeVar
 
+from jwt_outbound.fleet.turnstile import Turnstile
 from jwt_outbound.querysets import alias
 from jwt_outbound.refresh import connections as own
 
@@ -21,14 +24,23 @@ class Threads:
         self.are_none = inline
         self._pool = None if inline else ThreadPoolExecutor(count, "jwt_outbound_fleet")
         self._desk = None if inline else ThreadPoolExecutor(1, "jwt_outbound_fleet_desk")
+        self._turnstile = Turnstile()
 
     def start(self, work: Callable[[], Answer]) -> Future[Answer]:
-        """Begins an exchange."""
-        return _submit(self._pool, work)
+        """Begins an exchange, once it may be at the database."""
+        return _submit(self._pool, partial(self._pass, work))
 
-    def at_desk(self, work: Callable[[], Answer]) -> Answer:
-        """Does what is not an exchange, and waits for it."""
-        return _submit(self._desk, work).result()
+    def outside(self) -> AbstractContextManager[None]:
+        """Where work that was started waits for something else than the database."""
+        return nullcontext() if self.are_none else self._turnstile.outside()
+
+    def _pass(self, work: Callable[[], Answer]) -> Answer:
+        with self._turnstile.inside():
+            return work()
+
+    def at_desk(self, work: Callable[[], Answer]) -> Future[Answer]:
+        """Begins what is not an exchange; one after the other."""
+        return _submit(self._desk, work)
 
     def close(self) -> None:
         """Ends them once they have nothing to do."""

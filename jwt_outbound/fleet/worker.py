@@ -10,21 +10,20 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Final
+from typing import Any, Final
 
 from django.db import Error as DatabaseFailure
 
-from jwt_outbound.clock import SECOND
 from jwt_outbound.conf import Service
 from jwt_outbound.faults import describe
 from jwt_outbound.fleet import due as hand
 from jwt_outbound.fleet.due import Due
 from jwt_outbound.fleet.lanes import Lane
 from jwt_outbound.fleet.plans import Do
-from jwt_outbound.fleet.results import Result, result_of
+from jwt_outbound.fleet.refreshing import refresh
+from jwt_outbound.fleet.results import Result
 from jwt_outbound.fleet.threads import Threads
 from jwt_outbound.querysets import database_now
-from jwt_outbound.refresh.driver import Driver
 from jwt_outbound.refresh.store import patiently
 
 logger = logging.getLogger("jwt_outbound")
@@ -35,10 +34,9 @@ LONGEST_POLL: Final = 30.0
 """Between two tries while the database is away."""
 BUSY_POLL: Final = 5.0
 """Between two looks while there is no room for more: the health file must not age meanwhile."""
-UNREADABLE_PAUSE: Final = 300 * SECOND
-"""A pair that no key opens is tried again so much later."""
-FINISH_PAUSE: Final = 30 * SECOND
-"""The same for the end of a login that staff hold up."""
+
+Hand = list[tuple[Lane, list[Due], list[Due]]]
+"""What a look has brought, by lanes: what is to be done, and what was left alone."""
 
 
 class Worker:
@@ -66,8 +64,10 @@ class Worker:
         self._stopped = False
         # What is done, and None: stop. Its `put` may be called in a signal handler, which the
         # methods of an Event may not: the handler interrupts the thread that waits for it.
-        self._news: SimpleQueue[Future[Result] | None] = SimpleQueue()
+        self._news: SimpleQueue[Future[Any] | None] = SimpleQueue()
         self._jobs: dict[Future[Result], tuple[Lane, Due]] = {}
+        self._looking: Future[Hand] | None = None
+        self._forever = False
         self._look_at = self._look_by = 0.0
         self._poll = POLL
         self.counts: Counter[Result] = Counter()
@@ -93,26 +93,51 @@ class Worker:
 
         Raises `django.db.Error` where the database is away and it does not go on for ever.
         """
+        self._forever = forever
         try:
             while not self._stopped:
                 for lane in self._lanes.values():
                     lane.drop_lapsed()
-                self._look(forever=forever)
+                self._look()
                 self._begin()
-                if not (forever or self._jobs or self._is_wanting() or self._queued()):
+                if not (forever or self._is_at_work() or self._is_wanting() or self._queued()):
                     break
                 self._wait()
         finally:
             self._end()
 
-    def _look(self, *, forever: bool) -> None:
-        """Takes due pairs in hand, where there is room for them."""
-        if time.monotonic() < self._next_look():
-            return
+    def _look(self) -> None:
+        """Begins to take due pairs in hand, where there is room for them: what is lined up is
+        refreshed meanwhile."""
+        if self._looking is None and time.monotonic() >= self._next_look():
+            self._looking = self._threads.at_desk(partial(patiently, self._take_in_hand))
+            self._looking.add_done_callback(self._news.put)
+
+    def _next_look(self) -> float:
+        if self._is_wanting():
+            return 0.0
+        return self._look_at if self._has_room() else max(self._look_at, self._look_by)
+
+    def _take_in_hand(self) -> Hand:
+        """At the desk."""
+        now, issuers = database_now(), hand.health_of_all(self._lanes)
+        if self.due_by is None and not self._forever:
+            self.due_by = now
+        for name, issuer in issuers.items():
+            self._lanes[name].look(issuer, now)
+        return [
+            (lane, *hand.take({name: lane.policy}, room, issuers, self.due_by))
+            for name, lane in self._lanes.items()
+            if (room := lane.room)
+        ]
+
+    def _line_up(self, looked: Future[Hand]) -> None:
+        """What the look has brought. Raises `django.db.Error` as `run` does."""
+        self._looking = None
         try:
-            self._threads.at_desk(partial(patiently, partial(self._take_in_hand, forever)))
+            found = looked.result()
         except DatabaseFailure as error:
-            if not forever:
+            if not (self._forever or self._stopped):
                 raise
             logger.error("The token tables' database is away: %s.", describe(error))
             self._poll = min(2 * self._poll, LONGEST_POLL)
@@ -120,33 +145,19 @@ class Worker:
                 lane.is_exhausted = True
         else:
             self._poll = POLL
-            self._looked()
-        self._look_at = time.monotonic() + self._poll * random.uniform(0.8, 1.2)  # noqa: S311
-        self._look_by = time.monotonic() + BUSY_POLL
-
-    def _next_look(self) -> float:
-        if self._is_wanting():
-            return 0.0
-        return self._look_at if self._has_room() else max(self._look_at, self._look_by)
-
-    def _take_in_hand(self, forever: bool) -> None:
-        now, issuers = database_now(), hand.health_of_all(self._lanes)
-        if self.due_by is None and not forever:
-            self.due_by = now
-        for name, issuer in issuers.items():
-            self._lanes[name].look(issuer, now)
-        for name, lane in self._lanes.items():
-            if room := lane.room:
-                todo, left = hand.take({name: lane.policy}, room, issuers, self.due_by)
+            for lane, todo, left in found:
                 lane.fill(todo)
                 lane.is_exhausted = not (todo or left)
                 for due in left:
                     self._count(Result.PUT_OFF if due.plan.do is Do.PUT_OFF else Result.LEFT)
+            self._looked()
+        self._look_at = time.monotonic() + self._poll * random.uniform(0.8, 1.2)  # noqa: S311
+        self._look_by = time.monotonic() + BUSY_POLL
 
     def _begin(self) -> None:
         while len(self._jobs) < self._most and (next_one := self._take_next()) is not None:
             lane, due = next_one
-            job = self._threads.start(partial(self._refresh, lane, due))
+            job = self._threads.start(partial(refresh, lane, due, self._threads))
             self._jobs[job] = lane, due
             job.add_done_callback(self._news.put)
 
@@ -160,37 +171,22 @@ class Worker:
     def _wait(self) -> None:
         """Until something is done, may begin, or should be looked for."""
         try:
-            job = self._news.get(timeout=self._pause())
-            while job is not None:
-                self._finish(job)
-                job = self._news.get_nowait()
+            done = self._news.get(timeout=self._pause())
+            while done is not None:
+                if done is self._looking:
+                    self._line_up(self._looking)
+                else:
+                    self._finish(done)
+                done = self._news.get_nowait()
         except Empty:
             return
 
     def _pause(self) -> float:
         if len(self._jobs) >= self._most:
             return POLL
+        look = POLL if self._looking else max(0.0, self._next_look() - time.monotonic())
         waits = [lane.wait for lane in self._lanes.values() if lane.wait is not None]
-        return min([*waits, max(0.0, self._next_look() - time.monotonic())])
-
-    def _refresh(self, lane: Lane, due: Due) -> Result:
-        pair = due.pair
-        driver = Driver(
-            service=lane.service,
-            ask=due.ask,
-            inline=self._threads.are_none,
-            known=due.reading if lane.believes(due.reading) else None,
-        )
-        outcome = driver.run()
-        result, after = result_of(due, outcome), outcome.reading.pair
-        if result is not Result.REFRESHED:
-            lane.doubt()
-        if result is Result.UNREADABLE:
-            logger.error("Pair %s for %r can't be read: no key fits.", pair.pk, pair.service)
-            hand.put_aside(pair, UNREADABLE_PAUSE)
-        elif due.plan.do is Do.FINISH and after and after.refresh_at == pair.refresh_at:
-            hand.put_aside(pair, FINISH_PAUSE)
-        return result
+        return min([*waits, look])
 
     def _finish(self, job: Future[Result]) -> None:
         lane, due = self._jobs.pop(job)
@@ -215,6 +211,8 @@ class Worker:
             self._recall()
             while self._jobs:
                 self._finish(next(iter(self._jobs)))
+            if self._looking is not None:
+                self._line_up(self._looking)
             self._let_go()
         finally:
             self._threads.close()
@@ -230,9 +228,12 @@ class Worker:
         if not queued:
             return
         try:
-            self._threads.at_desk(partial(hand.let_go, queued))
+            self._threads.at_desk(partial(hand.let_go, queued)).result()
         except DatabaseFailure:
             logger.warning("%d pairs stay claimed for half a minute.", len(queued))
+
+    def _is_at_work(self) -> bool:
+        return bool(self._jobs) or self._looking is not None
 
     def _queued(self) -> bool:
         return any(lane.queue for lane in self._lanes.values())

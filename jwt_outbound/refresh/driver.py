@@ -4,6 +4,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -68,6 +69,8 @@ class Driver:
     """On the caller's connection, in the caller's transaction."""
     known: Reading | None = None
     """The flow's first reading, where it has just been made."""
+    outside: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Entered for the waits that have nothing to do with the database; must not raise."""
 
     def run(self) -> Outcome:
         """The flow's outcome. What goes wrong on the way is one too: nothing is raised."""
@@ -110,7 +113,8 @@ class Driver:
             case Admit():
                 return store.admit(self.service.name, step)
             case Exchange():
-                return self._exchange(step)
+                with self.outside():
+                    return self._exchange(step)
             case Save():
                 return store.save(step, renewable=not self.inline)
             case Settle():
@@ -126,7 +130,8 @@ class Driver:
             case Revoke(answer):
                 return self._revoke(answer)
             case Pause(length):
-                return _pause(length / clock.SECOND)
+                with self.outside():
+                    return _pause(length / clock.SECOND)
 
     def _prepare(self, pair: Pair) -> Prepared:
         issuer_of(self.service)
