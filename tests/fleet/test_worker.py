@@ -1,5 +1,6 @@
 """A worker: what is due and in use is refreshed, and no more than that."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,11 @@ from django.core.management import CommandError
 from pytest_django import Settings
 
 from jwt_outbound.clock import SECOND
+from jwt_outbound.fleet import due, refreshing, worker
+from jwt_outbound.fleet.due import Due
+from jwt_outbound.fleet.lanes import Lane
+from jwt_outbound.fleet.results import Result
+from jwt_outbound.fleet.threads import Threads
 from jwt_outbound.models import IssuerState, TokenPair
 from jwt_outbound.querysets import database_now
 from jwt_outbound.refresh import store
@@ -27,6 +33,7 @@ Row = Callable[[], Pair]
 Later = Callable[[float], None]
 
 DAY = 86_400
+LONG = 30
 
 
 @pytest.mark.usefixtures("in_use")
@@ -340,6 +347,37 @@ class TestWhatWasReadForAClaim:
             run("--threads", "1")
         assert len(reads) == 1
         assert sorted(pair_of(user).generation for user in users) == [1, 2]
+
+
+def test_what_is_lined_up_is_refreshed_while_more_is_claimed(
+    issuer: StrictIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow claim ends here only once the worker has begun what it had in hand."""
+    began: list[Due] = []
+    all_begun = threading.Event()
+    looks = 0
+
+    def refresh(lane: Lane, due: Due, threads: Threads) -> Result:
+        began.append(due)
+        if len(began) == in_hand:
+            all_begun.set()
+        return refreshing.refresh(lane, due, threads)
+
+    def take(*arguments: Any) -> tuple[list[Due], list[Due]]:
+        nonlocal looks, in_hand
+        looks += 1
+        if looks == 2:
+            assert all_begun.wait(LONG)
+        todo, left = real(*arguments)
+        in_hand += len(todo)
+        return todo, left
+
+    in_hand, real = 0, due.take
+    monkeypatch.setattr(worker, "refresh", refresh)
+    monkeypatch.setattr(due, "take", take)
+    make_pairs(issuer, 12)
+    assert "12 refreshed" in run("--threads", "1")
+    assert looks > 1
 
 
 class TestAPairThatNoKeyOpens:
