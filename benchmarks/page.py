@@ -50,8 +50,8 @@ MEANINGS = """\
 - **sweep** (`benchmarks.sweep`): pairs a second of `refresh_token_pairs --once --threads 32`, over
   the same exchanges by `requests.post` on 32 threads of one process without a database. Those
   mostly wait for the issuer, which with 100 ms can't answer 32 threads more than 320 times a
-  second; the worker, with three statements more for each pair, is bound by the processor.
-  So this ratio, unlike the others, rises with the processor's speed.
+  second; the worker has three statements more to make for each pair. Both use one core at most,
+  so this ratio, unlike the others, rises with the processor's speed.
 
 The issuer is `benchmarks/issuer.py`, and as strict as that of the tests: a refresh token is good
 once, a second presentation ends its family, and presentations are counted. It is an
