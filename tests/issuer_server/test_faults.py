@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 import pytest
 import requests
 
-from tests.issuer_server import StrictIssuer
+from tests.issuer_server import StrictIssuer, wire
 from tests.issuer_server.faults import MODES, Fault
 from tests.issuer_server.wire import json_reply
 
@@ -113,6 +113,12 @@ def test_a_lost_answer(issuer: StrictIssuer, token: str, mode: str, spent: bool)
 
 class TestDrip:
     REPLY = json_reply(200, {"access": "a"})
+
+    @pytest.fixture(autouse=True)
+    def one_second(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Answers are compared whole: their `Date` must not be that of the next second."""
+        date = wire.formatdate(usegmt=True)
+        monkeypatch.setattr(wire, "formatdate", lambda **_: date)
 
     def test_the_body_comes_a_byte_at_a_time(self) -> None:
         head, *body = Fault(mode="drip", seconds=1).deliver(self.REPLY).pieces
