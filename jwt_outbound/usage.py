@@ -16,6 +16,7 @@ from jwt_outbound.faults import describe
 from jwt_outbound.models import TokenPair
 from jwt_outbound.querysets import alias
 from jwt_outbound.refresh import flights
+from jwt_outbound.refresh.flight import Flight
 from jwt_outbound.refresh.steps import Outcome
 from jwt_outbound.rows import Pair, Reading
 from jwt_outbound.transactions import Situation, situation
@@ -58,7 +59,7 @@ def write_down() -> None:
 
 
 def _start(reading: Reading, pair: Pair) -> None:
-    def work(flight: flights.Flight) -> Outcome:
+    def work(flight: Flight) -> Outcome:
         try:
             _mark(pair)
         except DatabaseFailure as error:

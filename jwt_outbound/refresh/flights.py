@@ -4,98 +4,26 @@ In one process there is one flight for each pair and generation; whoever comes l
 gets a future of his own, since a shared one would be cancelled for all when one gives up.
 """
 
-import contextvars
 import logging
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Any, Final
+from typing import Any
 
 from jwt_outbound.conf import get_settings
 from jwt_outbound.faults import describe
-from jwt_outbound.querysets import alias
 from jwt_outbound.refresh import connections as own
 from jwt_outbound.refresh import undone
 from jwt_outbound.refresh.driver import Driver
+from jwt_outbound.refresh.flight import Flight, Work
 from jwt_outbound.refresh.steps import Outcome
 from jwt_outbound.refresh.turns import Turns
 from jwt_outbound.refresh.words import Ask
 
 logger = logging.getLogger("jwt_outbound")
-
-GRACE: Final = 1.0
-"""Seconds that waiters leave the signal's receivers, once the outcome is committed."""
-
-Work = Callable[["Flight"], Outcome]
-
-
-class Flight:
-    """One refresh under way."""
-
-    def __init__(self, key: Hashable, service: str, work: Work, *, ahead: bool = False) -> None:
-        self.key, self.service, self.ahead = key, service, ahead
-        self._work = work
-        self._context = contextvars.copy_context()
-        self._surroundings = own.surroundings()
-        self._lock = threading.Lock()
-        self._outcome: Outcome | None = None
-        self._waiters: list[Future[Outcome]] = []
-        self._alarm: threading.Timer | None = None
-
-    @property
-    def is_over(self) -> bool:
-        """The waiters have their outcome: whoever comes now needs a newer one."""
-        return self._outcome is not None
-
-    def join(self) -> Future[Outcome]:
-        """A future of the joiner's own."""
-        future: Future[Outcome] = Future()
-        with self._lock:
-            if self._outcome is None:
-                self._waiters.append(future)
-                return future
-        future.set_result(self._outcome)
-        return future
-
-    def committed(self, outcome: Outcome) -> None:
-        """The outcome is safe: whoever still waits in a second gets it, receivers or not."""
-        alarm = threading.Timer(GRACE, self.deliver, (outcome,))
-        alarm.daemon = True
-        try:
-            alarm.start()
-        except RuntimeError:
-            # The interpreter is ending and gives no more threads; what follows is still done.
-            self.deliver(outcome)
-        else:
-            self._alarm = alarm
-
-    def deliver(self, outcome: Outcome) -> None:
-        """Wakes all waiters; only the first call counts."""
-        with self._lock:
-            if self._outcome is not None:
-                return
-            self._outcome = outcome
-            waiters, self._waiters = self._waiters, []
-        for future in waiters:
-            if future.set_running_or_notify_cancel():
-                future.set_result(outcome)
-
-    def fly(self) -> None:
-        """Does the work, in the thread that calls it."""
-        outcome = undone.BROKEN
-        try:
-            outcome = self._context.run(self._run)
-        finally:
-            if self._alarm is not None:
-                self._alarm.cancel()
-            self.deliver(outcome)
-
-    def _run(self) -> Outcome:
-        with own.own_connection(alias(), self._surroundings):
-            return self._work(self)
 
 
 class Flights:
@@ -124,6 +52,7 @@ class Flights:
                     flight.deliver(undone.PUT_OFF)
             elif not ahead:
                 self._turns.promote(flight)
+                flight.hurry()
             self._begin_next()
             return flight
 
@@ -148,6 +77,8 @@ class Flights:
         """
         with self._lock:
             self._call_off()
+            for flight in self._flights.values():
+                flight.hurry()
         drained = self.drain(get_settings().graceful_stop if timeout is None else timeout)
         with self._lock:
             executor, self._executor = self._executor, None

@@ -12,6 +12,7 @@ from django.db import connections
 from jwt_outbound import signals
 from jwt_outbound.refresh import flights
 from jwt_outbound.refresh.driver import Driver
+from jwt_outbound.refresh.flight import Flight
 
 GO_ON = "go on"
 
@@ -71,7 +72,7 @@ def _stop_at(stage: Tells, step: str) -> None:
 def _watch_joins(stage: Tells) -> None:
     """Each caller that has to wait for a flight is told of when it has joined it."""
 
-    def launch(driver: Driver) -> flights.Flight:
+    def launch(driver: Driver) -> Flight:
         flight = launch_unobserved(driver)
         if not driver.ask.ahead:
             stage.tell("joined", user=driver.ask.user_id)

@@ -14,10 +14,12 @@ from jwt_outbound.conf import get_service
 from jwt_outbound.exceptions import TokenStoreUnavailable
 from jwt_outbound.models import TokenPair
 from jwt_outbound.refresh import connections as own
+from jwt_outbound.refresh import flight as one_flight
 from jwt_outbound.refresh import flights as module
 from jwt_outbound.refresh import turns
 from jwt_outbound.refresh.driver import Driver
-from jwt_outbound.refresh.flights import Flight, Flights
+from jwt_outbound.refresh.flight import Flight
+from jwt_outbound.refresh.flights import Flights
 from jwt_outbound.refresh.steps import Outcome
 from jwt_outbound.refresh.words import Ask
 from jwt_outbound.rows import Pair
@@ -110,7 +112,7 @@ class TestTheGrace:
         self, flights: Flights, held: Held, monkeypatch: pytest.MonkeyPatch, receivers: str
     ) -> None:
         slow = receivers == "slow"
-        monkeypatch.setattr(module, "GRACE", 0.01 if slow else LONG)
+        monkeypatch.setattr(one_flight, "GRACE", 0.01 if slow else LONG)
 
         def work(flight: Flight) -> Outcome:
             flight.committed(DONE)
@@ -177,6 +179,32 @@ class TestThePool:
         outcome = flights.start("another", "billing", at_once).join().result(LONG)
         assert outcome.failure is not None
         assert outcome.failure.kind is TokenStoreUnavailable
+
+
+class TestHeadStart:
+    """Of the call that found its pair due, before the refresh that nobody waits for."""
+
+    @pytest.fixture(autouse=True)
+    def long(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(one_flight, "HEAD_START", LONG)
+
+    def test_ends_once_somebody_waits(self, flights: Flights, held: Held) -> None:
+        flight = flights.start("pair", "billing", held, ahead=True)
+        held.may_end.set()
+        assert not flights.drain(0.05)
+        assert not held.begun.is_set()
+        assert flights.start("pair", "billing", at_once) is flight
+        assert flight.join().result(LONG / 2) is DONE
+        assert held.begun.is_set()
+
+    def test_ends_with_the_process(self, flights: Flights, held: Held) -> None:
+        flights.start("pair", "billing", held, ahead=True)
+        held.may_end.set()
+        assert flights.close(LONG / 2)
+        assert held.begun.is_set()
+
+    def test_nobody_who_waits_grants_one(self, flights: Flights) -> None:
+        assert flights.start("pair", "billing", at_once).join().result(LONG / 2) is DONE
 
 
 class TestTurns:

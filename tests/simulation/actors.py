@@ -13,6 +13,7 @@ from jwt_outbound.clock import SECOND
 from jwt_outbound.exceptions import JWTOutboundError, RefreshInProgress
 from jwt_outbound.fleet.lanes import BELIEVED
 from jwt_outbound.fleet.plans import Do, plan_for
+from jwt_outbound.refresh import flight as one_flight
 from jwt_outbound.refresh import flights
 from jwt_outbound.refresh.steps import Outcome
 from jwt_outbound.refresh.words import Ask
@@ -25,10 +26,10 @@ from tests.simulation.sealing import opened
 from tests.simulation.world import AT_ONCE
 
 if TYPE_CHECKING:
-    from jwt_outbound.refresh.flights import Flight
+    from jwt_outbound.refresh.flight import Flight
     from tests.simulation.world import Actor, Course, World
 
-GRACE: Final = int(flights.GRACE * SECOND)
+GRACE: Final = int(one_flight.GRACE * SECOND)
 CALLER: Final = get_user_model()(pk=USER)
 
 

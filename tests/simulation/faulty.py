@@ -11,7 +11,7 @@ from jwt_outbound.exceptions import RefreshTokenRefused
 from jwt_outbound.issuers.answers import Answer
 from jwt_outbound.refresh import steps
 from jwt_outbound.refresh.failures import in_progress, login_required
-from jwt_outbound.refresh.flights import Flight
+from jwt_outbound.refresh.flight import Flight
 from jwt_outbound.refresh.flow import Refresh
 from jwt_outbound.refresh.steps import Flow, Outcome, Step
 from jwt_outbound.refresh.words import Act, Verdict

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from jwt_outbound import sessions
 from jwt_outbound.refresh import budget, flights, flow
-from jwt_outbound.refresh.flights import Flight
+from jwt_outbound.refresh.flight import Flight
 from jwt_outbound.tokens import Call
 from tests.simulation import faulty
 from tests.simulation.circumstances import BUSY, ENDED, LOGINS, PAUSES, only

@@ -21,7 +21,7 @@ from tests.simulation.table import Table, Transaction
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from jwt_outbound.refresh.flights import Flight
+    from jwt_outbound.refresh.flight import Flight
     from tests.simulation.records import Attempt, Lease
 
 BEGINNING: Final = 1_800_000_000 * SECOND
