@@ -2,6 +2,7 @@
 
 import contextvars
 import threading
+import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Final
@@ -34,6 +35,7 @@ class Flight:
         self._waiters: list[Future[Outcome]] = []
         self._alarm: threading.Timer | None = None
         self._hurry = threading.Event()
+        self._head_start_ends = time.monotonic() + HEAD_START if ahead else 0.0
 
     @property
     def is_over(self) -> bool:
@@ -80,7 +82,8 @@ class Flight:
     def fly(self) -> None:
         """Does the work, in the thread that calls it; what nobody waits for a moment later."""
         if self.ahead:
-            self._hurry.wait(HEAD_START)
+            # What stood in line has given it already, and must not hold the others up.
+            self._hurry.wait(max(0.0, self._head_start_ends - time.monotonic()))
         outcome = undone.BROKEN
         try:
             outcome = self._context.run(self._run)

@@ -4,7 +4,7 @@ import contextvars
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -202,6 +202,16 @@ class TestHeadStart:
         held.may_end.set()
         assert flights.close(LONG / 2)
         assert held.begun.is_set()
+
+    def test_counts_from_the_call_and_not_from_the_turn(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(one_flight, "HEAD_START", 0.0)
+        flight = Flight("pair", "billing", at_once, ahead=True)
+        monkeypatch.setattr(one_flight, "HEAD_START", LONG)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(flight.fly).result(LONG / 2)
+        assert flight.is_over
 
     def test_nobody_who_waits_grants_one(self, flights: Flights) -> None:
         assert flights.start("pair", "billing", at_once).join().result(LONG / 2) is DONE
