@@ -61,16 +61,20 @@ demo: install ## run the portal and billing until Ctrl-C (PORT=8000)
 # Some processes with a module at a time each, unless ARGS say what to run and how.
 HOW = $(if $(strip $(ARGS)),$(ARGS),-n auto --dist loadfile)
 
-# pytest's status 5 is "no test was selected": with ARGS that may be so on one database, without never.
+# A failure on one database hides none on the next. pytest's status 5 is "no test was selected": with
+# ARGS that may be so on one database, without never.
 test: install ## run the tests, on every database that answers (ARGS="-k lease" goes to pytest)
-	@echo "== All tests, on SQLite"
-	@JWT_OUTBOUND_TEST_DB=sqlite $(PY) -m pytest $(HOW)
-	@databases=$$($(PY) -m tests.which_databases) || exit 1; \
+	@failed=; \
+	echo "== All tests, on SQLite"; \
+	JWT_OUTBOUND_TEST_DB=sqlite $(PY) -m pytest $(HOW) || failed="$$failed sqlite"; \
+	databases=$$($(PY) -m tests.which_databases) || exit 1; \
 	for database in $$databases; do \
 		echo "== The tests marked 'database' again, on $$database"; \
 		JWT_OUTBOUND_TEST_DB=$$database $(PY) -m pytest -m database $(HOW); status=$$?; \
-		[ $$status -eq 0 ] || [ $$status -eq $(if $(strip $(ARGS)),5,0) ] || exit $$status; \
+		[ $$status -eq 0 ] || [ $$status -eq $(if $(strip $(ARGS)),5,0) ] \
+			|| failed="$$failed $$database"; \
 	done; \
+	if [ -n "$$failed" ]; then echo "== Failed on:$$failed" >&2; exit 1; fi; \
 	echo "== Passed on: sqlite $$databases"
 	@$(if $(strip $(ARGS)),:,if found=$$($(PY) -m tests.browser.chromium); then \
 		echo "== In a browser: $$found"; exec $(PY) -m pytest tests/browser; else echo "== $$found"; fi)
