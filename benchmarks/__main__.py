@@ -43,7 +43,7 @@ def steps(databases: list[str], *, quick: bool) -> Iterator[Step]:
             if module == "steady":
                 yield Step(module, database, ("--outage", *how))
                 if not quick:
-                    yield Step(module, database, ("--outage", "--refresh-ahead", "5"))
+                    yield Step(module, database, ("--wave", "--rounds", "1"))
 
 
 def run(step: Step) -> dict[str, Any]:

@@ -4,7 +4,7 @@
 quarter of a second each user makes one call, in an order shuffled anew each time, by a
 `ServiceClient` of its own as in a web request, to an API that answers 401 to a token that has run
 out. The issuer takes 100 ms; `--outage`: its port refuses connections for 2 seconds in every 10.
-The first tenth of the time does not count.
+Of each round of two minutes the first tenth does not count; the figures are of all rounds' calls.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import random
 import threading
 import time
+from contextlib import nullcontext
 from typing import Any
 
 from benchmarks.crew import Team, hired, wait_until
@@ -20,7 +21,7 @@ from benchmarks.figures import Figure, parser_of, progress, report
 from benchmarks.issuer import Issuer, issuing
 from benchmarks.people import SERVICE, make_users, store_pairs
 from benchmarks.project import configure
-from benchmarks.steady_figures import Called, Run, Told, figures_of
+from benchmarks.steady_figures import Called, Round, Run, Told, figures_of
 
 PROCESSES, THREADS, USERS = 2, 4, 50
 LIFETIME = 10.0
@@ -85,14 +86,20 @@ def _get(user: Any) -> str:
 
 
 class Outages(threading.Thread):
-    """The issuer's bad days: down for 2 seconds in every 10, first after 5."""
+    """The issuer's bad days: down for 2 seconds in every 10, first after 5. From `with` on."""
 
-    def __init__(self, issuer: Issuer, seconds: float) -> None:
+    def __init__(self, url: str, seconds: float) -> None:
         super().__init__(daemon=True)
-        self._issuer, self._seconds = issuer, seconds
+        self._issuer, self._seconds = Issuer(url), seconds
+
+    def __enter__(self) -> None:
+        self.start()
+
+    def __exit__(self, *failure: object) -> None:
+        self.join()
 
     def run(self) -> None:
-        """From now on, for as long as the calls go on."""
+        """For as long as the calls go on."""
         begin, down = time.monotonic(), OUTAGE_EVERY / 2
         while down + OUTAGE < self._seconds:
             wait_until(begin + down)
@@ -108,29 +115,37 @@ def run(
     users: int,
     lifetime: float,
     *,
-    outage: bool,
-    refresh_ahead: float | None = None,
+    rounds: int,
+    outage: bool = False,
+    wave: bool = False,
 ) -> Run:
-    """One run from the first pair to the last call."""
+    """So many rounds, each from the first pair to the last call."""
     with issuing(delay=0.1, lifetime=lifetime) as issuer:
-        service = {**issuer.service(), "REFRESH_AHEAD": refresh_ahead}
-        configure(database, SERVICES={SERVICE: service})
+        configure(database, SERVICES={SERVICE: issuer.service()})
         people = make_users(users)
         calls = plan(people, seconds)
-        outages = Outages(Issuer(issuer.url), seconds)
-        with hired(PROCESSES, THREADS) as crew:
-            store_pairs(issuer, people, lifetime=lifetime)
-            progress(f"steady, {database}: {len(calls)} calls in {seconds:.0f} s")
-            if outage:
-                outages.start()
-            results = crew.each(work, calls=[calls[n::PROCESSES] for n in range(PROCESSES)])
-        counts = issuer.do("counts")
-        return Run(
-            called=[call for called, _ in results for call in called],
-            told=[event for _, told in results for event in told],
-            counts=counts,
-            logged_out=_logged_out(),
-        )
+        done = []
+        for number in range(rounds):
+            progress(
+                f"steady, {database}, round {number + 1} of {rounds}: "
+                f"{len(calls)} calls in {seconds:.0f} s"
+            )
+            with hired(PROCESSES, THREADS) as crew:
+                log_in(issuer, people, lifetime, wave=wave)
+                with Outages(issuer.url, seconds) if outage else nullcontext():
+                    shares = [calls[n::PROCESSES] for n in range(PROCESSES)]
+                    results = crew.each(work, calls=shares)
+            done.append(Round.of(results, seconds))
+        return Run(rounds=done, counts=issuer.do("counts"), logged_out=_logged_out())
+
+
+def log_in(issuer: Issuer, people: list[Any], lifetime: float, *, wave: bool) -> None:
+    """New pairs: all of one moment, or of any age, as users have who don't know of each other."""
+    if wave:
+        store_pairs(issuer, people, lifetime=lifetime)
+        return
+    for place, user in enumerate(people):
+        store_pairs(issuer, [user], lifetime=lifetime, age=lifetime * place / len(people))
 
 
 def _logged_out() -> int:
@@ -141,23 +156,21 @@ def _logged_out() -> int:
 
 def main() -> None:
     parser = parser_of("steady", __doc__)
-    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--seconds", type=float, default=120, help="of a round")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--outage", action="store_true", help="the issuer is down now and then")
-    parser.add_argument(
-        "--refresh-ahead",
-        type=float,
-        metavar="SECONDS",
-        help="the setting REFRESH_AHEAD: an outage must be shorter than it, or somebody waits",
-    )
+    parser.add_argument("--wave", action="store_true", help="all have logged in at one moment")
     given = parser.parse_args()
     report(given, lambda: _measured(given))
 
 
 def _measured(given: argparse.Namespace) -> list[Figure]:
     seconds, users, lifetime = (8, 5, 6) if given.quick else (given.seconds, USERS, LIFETIME)
-    how = {"outage": given.outage, "refresh_ahead": given.refresh_ahead}
-    seen = run(given.database, seconds, users, lifetime, **how)
-    return figures_of(seen, given.database, seconds, **how)
+    how = {"outage": given.outage, "wave": given.wave}
+    rounds = 1 if given.quick else given.rounds
+    return figures_of(
+        run(given.database, seconds, users, lifetime, rounds=rounds, **how), given.database, **how
+    )
 
 
 if __name__ == "__main__":

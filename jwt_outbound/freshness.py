@@ -5,12 +5,13 @@ served while it is refreshed; inside the *late leeway* it is not sent any more, 
 out on its way.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from jwt_outbound.clock import SECOND
 
 MINUTE = 60 * SECOND
+WIDEST = 5 * MINUTE
 
 
 class Freshness(Enum):
@@ -41,8 +42,12 @@ class Windows:
     def early(self, lifetime: int) -> int:
         """The ahead window: min(5 min, 25%); one that does not fit is scaled to half the life."""
         if self.ahead is None:
-            return min(5 * MINUTE, lifetime // 4)
+            return min(WIDEST, lifetime // 4)
         return min(self.ahead, lifetime // 2)
+
+    def widened(self) -> "Windows":
+        """With an ahead window of min(5 min, 50%), where it is not configured."""
+        return replace(self, ahead=WIDEST) if self.ahead is None else self
 
     def refresh_after(self, lifetime: int, jitter: float, refresh_in: int | None = None) -> int:
         """How long after its issue a token is due for a refresh ahead.

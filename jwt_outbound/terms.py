@@ -5,7 +5,7 @@ clock needs to be right; an absolute `exp` is believed only where nothing better
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jwt_outbound.claims import Claims, numeric_date, read_claims
@@ -48,6 +48,11 @@ class Rules:
     """Whether the pair can be refreshed ahead at all."""
     default_lifetime: int | None = None
     jitter: float = 0.0
+
+    def drawn(self, jitter: float, *, shaky: bool) -> "Rules":
+        """For one pair. `shaky`: its issuer is away now and then."""
+        windows = self.windows.widened() if shaky else self.windows
+        return replace(self, jitter=jitter, windows=windows)
 
 
 def of_stored(access: str, refresh: str, expires_in: float | None, now: int, rules: Rules) -> Terms:

@@ -90,6 +90,29 @@ def test_three_pairs_in_a_row_cool_the_service_for_all(
     assert IssuerState.objects.health("billing").failures == 0
 
 
+def test_after_an_outage_short_lived_tokens_are_refreshed_earlier_for_ten_minutes(
+    user: User, row: Callable[[], Pair], issuer: StrictIssuer
+) -> None:
+    def ahead() -> float:
+        """The part of its life that the pair has left when it is due."""
+        pair = row()
+        assert pair.expires_at
+        assert pair.refresh_at
+        assert pair.lifetime
+        return (pair.expires_at - pair.refresh_at) / pair.lifetime
+
+    IssuerState.objects.change("billing", {"failures": 3, "proven": True})
+    shift_clock(OVER_AFTER)
+    fetch(user)
+    assert ahead() > 0.25, "it was away"
+    shift_clock(OVER_AFTER)
+    fetch(user)
+    assert ahead() > 0.25, "it has been lately"
+    shift_clock(601)
+    fetch(user)
+    assert ahead() <= 0.25
+
+
 def test_one_pair_that_always_fails_cools_itself_alone(user: User, issuer: StrictIssuer) -> None:
     bob = User.objects.create_user("bob")
     TokenPair.objects.store(user=bob, service="billing", **issuer.pair_for("bob"))

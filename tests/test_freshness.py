@@ -125,6 +125,15 @@ def test_windows_fit_the_token(own: Windows, lifetime: int, jitter: float) -> No
     assert lifetime - own.early(lifetime) <= after <= lifetime
 
 
+def test_the_ahead_window_widened_for_an_issuer_that_is_away_now_and_then() -> None:
+    wide = DEFAULT.widened()
+    assert [wide.early(life) for life in (10 * SECOND, HOUR)] == [5 * SECOND, 5 * MINUTE]
+    assert wide.late(MINUTE) == DEFAULT.late(MINUTE)
+    for ahead in (0, 3 * SECOND):
+        configured = Windows(ahead=ahead)
+        assert configured.widened() == configured
+
+
 @given(lifetimes, jitters)
 def test_refreshing_ahead_is_never_earlier_than_a_quarter_before_the_end(
     lifetime: int, jitter: float

@@ -6,7 +6,7 @@ from typing import Any, Final
 from jwt_outbound.clock import SECOND
 from jwt_outbound.compare_and_swap import NEXT, NOW, Now
 from jwt_outbound.issuers.answers import Answer, Meaning
-from jwt_outbound.rows import IssuerHealth, Pair
+from jwt_outbound.rows import IssuerHealth, Pair, Reading
 
 UNAVAILABLE: Final = (2 * SECOND, 60 * SECOND)
 MISCONFIGURED: Final = (15 * SECOND, 300 * SECOND)
@@ -15,6 +15,8 @@ SERVICE_AFTER: Final = 3
 STUCK_AFTER: Final = 5
 """Failures in a row of one pair after which somebody should look at it."""
 LONGEST_AHEAD: Final = 3600 * SECOND
+SHAKY_FOR: Final = 600 * SECOND
+"""So long after an outage the next one is reckoned with."""
 
 
 SHORTEST: Final = SECOND // 4
@@ -51,6 +53,13 @@ def due_after(pair: Pair, cooldown: int, now: int) -> int:
         return 0
     beyond = max(0, pair.failures + 1 - STUCK_AFTER)
     return max(cooldown, min(cooldown << min(beyond, 16), LONGEST_AHEAD))
+
+
+def is_shaky(reading: Reading) -> bool:
+    """Whether the issuer is away or has been lately: short-lived tokens, whose usual ahead window
+    an outage of seconds outlasts, are then refreshed earlier."""
+    issuer = reading.issuer
+    return issuer.failures >= SERVICE_AFTER or reading.now < issuer.recovered_at + SHAKY_FOR
 
 
 def service_changes(

@@ -18,7 +18,7 @@ from jwt_outbound.issuers.answers import Answer, Meaning
 from jwt_outbound.refresh import steps
 from jwt_outbound.refresh.budget import in_budget, take_place
 from jwt_outbound.refresh.columns import learned_lifetime, new_columns
-from jwt_outbound.refresh.cooldown import cooldown, due_after, service_changes
+from jwt_outbound.refresh.cooldown import cooldown, due_after, is_shaky, service_changes
 from jwt_outbound.refresh.decisions import presentable_until
 from jwt_outbound.refresh.failures import in_progress, of_answer
 from jwt_outbound.refresh.persisting import FIRST_PAUSE, jittered, persist
@@ -118,7 +118,7 @@ class Refresh:
         self, reading: Reading, pair: Pair, prepared: Prepared, answer: Answer, reply: Reply
     ) -> Flow[Outcome | None]:
         """Nothing that can raise stands between the answer and the commit."""
-        rules = replace(self.policy.rules, jitter=self.chance.random())
+        rules = self.policy.rules.drawn(self.chance.random(), shaky=is_shaky(reading))
         sent_at = reading.earliest(reply.started)
         learned, used = learned_lifetime(self.ask, reading, pair), not self.ask.ahead
         columns = new_columns(

@@ -9,10 +9,17 @@ from hypothesis import strategies as st
 from jwt_outbound.clock import SECOND
 from jwt_outbound.compare_and_swap import NEXT, NOW, Now
 from jwt_outbound.issuers.answers import Answer
-from jwt_outbound.refresh.cooldown import LONGEST_AHEAD, cooldown, due_after, service_changes
+from jwt_outbound.refresh.cooldown import (
+    LONGEST_AHEAD,
+    SHAKY_FOR,
+    cooldown,
+    due_after,
+    is_shaky,
+    service_changes,
+)
 from jwt_outbound.rows import IssuerHealth
 from tests.refresh.pairs import NOW as HERE
-from tests.refresh.pairs import a_pair
+from tests.refresh.pairs import a_pair, a_reading
 
 AWAY = Answer.unavailable(ambiguous=False)
 UNCLEAR = Answer.unavailable(ambiguous=True)
@@ -126,6 +133,20 @@ class TestTheService:
             assert service_changes(granted, a_pair(), health, 0) == healthy
         down = IssuerHealth(proven=True, failures=3, cooling_until=9)
         assert service_changes(granted, a_pair(), down, 0) == {**healthy, "recovered_at": NOW}
+
+    @pytest.mark.parametrize(
+        ("health", "shaky"),
+        [
+            (IssuerHealth(proven=True, failures=2), False),
+            (IssuerHealth(proven=True, failures=3), True),
+            (IssuerHealth(proven=True, recovered_at=HERE - SHAKY_FOR + 1), True),
+            (IssuerHealth(proven=True, recovered_at=HERE - SHAKY_FOR), False),
+        ],
+    )
+    def test_it_is_shaky_while_it_is_away_and_for_a_time_after(
+        self, health: IssuerHealth, shaky: bool
+    ) -> None:
+        assert is_shaky(a_reading(a_pair(), health)) is shaky
 
     def test_a_healthy_one_is_not_written(self) -> None:
         healthy = IssuerHealth(proven=True)
