@@ -61,8 +61,8 @@ demo: install ## run the portal and billing until Ctrl-C (PORT=8000)
 # Some processes with a module at a time each, unless ARGS say what to run and how.
 HOW = $(if $(strip $(ARGS)),$(ARGS),-n auto --dist loadfile)
 
-# A failure on one database hides none on the next. pytest's status 5 is "no test was selected": with
-# ARGS that may be so on one database, without never.
+# A failure on one database hides none on the next, or in the browser. pytest's status 5 is "no test
+# was selected": with ARGS that may be so on one database, without never.
 test: install ## run the tests, on every database that answers (ARGS="-k lease" goes to pytest)
 	@failed=; \
 	echo "== All tests, on SQLite"; \
@@ -74,10 +74,11 @@ test: install ## run the tests, on every database that answers (ARGS="-k lease" 
 		[ $$status -eq 0 ] || [ $$status -eq $(if $(strip $(ARGS)),5,0) ] \
 			|| failed="$$failed $$database"; \
 	done; \
-	if [ -n "$$failed" ]; then echo "== Failed on:$$failed" >&2; exit 1; fi; \
+	$(if $(strip $(ARGS)),,if found=$$($(PY) -m tests.browser.chromium); then \
+		echo "== In a browser: $$found"; $(PY) -m pytest tests/browser || failed="$$failed browser"; \
+		else echo "== $$found"; fi;) \
+	if [ -n "$$failed" ]; then echo "== Failed:$$failed" >&2; exit 1; fi; \
 	echo "== Passed on: sqlite $$databases"
-	@$(if $(strip $(ARGS)),:,if found=$$($(PY) -m tests.browser.chromium); then \
-		echo "== In a browser: $$found"; exec $(PY) -m pytest tests/browser; else echo "== $$found"; fi)
 
 SCHEDULES ?= 100000
 SEED ?=
