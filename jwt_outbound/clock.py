@@ -4,7 +4,17 @@ The protocol's time is the database's (see `fields.DatabaseNow`); between two re
 host counts on with this clock, whose steps no wall clock can disturb. Times are microseconds.
 """
 
+import sys
 import time
+
+if sys.platform == "linux":
+
+    def _nanoseconds() -> int:
+        # Python's own monotonic clock stands still while the host is suspended. Leases don't.
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+else:
+    _nanoseconds = time.monotonic_ns
 
 SECOND = 1_000_000
 
@@ -13,7 +23,12 @@ _shift = 0
 
 def monotonic() -> int:
     """Microseconds of this host's monotonic clock; only differences mean anything."""
-    return time.monotonic_ns() // 1000 + _shift
+    return _nanoseconds() // 1000 + _shift
+
+
+def seconds() -> float:
+    """The same in seconds, and never moved: for deadlines of real input and output."""
+    return _nanoseconds() / 1e9
 
 
 def shift() -> int:

@@ -8,13 +8,13 @@ keep-alive: a connection that the other side has just closed would look like a l
 import io
 import socket
 import threading
-import time
 from http.client import HTTPResponse
 from typing import Any, Final
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import wait_for_read
 
+from jwt_outbound import clock
 from jwt_outbound.forks import gate
 
 LATE: Final = 0.25
@@ -30,11 +30,11 @@ class Deadline(threading.local):
 
     def begin(self, seconds: float) -> None:
         """Another exchange, which lasts no longer than this."""
-        self.ends_at, self.connected = time.monotonic() + seconds, False
+        self.ends_at, self.connected = clock.seconds() + seconds, False
 
     def left(self) -> float:
         """Seconds of it. Raises TimeoutError once it has passed."""
-        seconds = self.ends_at - time.monotonic()
+        seconds = self.ends_at - clock.seconds()
         if seconds <= 0:
             raise TimeoutError("the deadline has passed")
         return seconds
@@ -55,14 +55,14 @@ class _Raw(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        left = self._ends_at - time.monotonic()
+        left = self._ends_at - clock.seconds()
         self._sock.settimeout(left if left > 0 else self._left_for_what_is_here())
         with gate.open():
             return self._raw.readinto(buffer)  # type: ignore[no-any-return]
 
     def _left_for_what_is_here(self) -> float:
         """An answer that has arrived is not thrown away, though this process read it too late."""
-        now = time.monotonic()
+        now = clock.seconds()
         if self._late_until is None:
             self._late_until = now + LATE
         if now >= self._late_until or not _has_arrived(self._sock):

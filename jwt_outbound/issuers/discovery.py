@@ -2,13 +2,13 @@
 
 import json
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 import urllib3
 
+from jwt_outbound import clock
 from jwt_outbound.issuers import transport
 from jwt_outbound.origins import is_plain_http, origin_of
 
@@ -46,14 +46,14 @@ class Discovery:
     def _metadata(self, deadline: float) -> Mapping[str, Any]:
         with self._lock:
             found = self._found
-            if found is not None and time.monotonic() - self._found_at < KEPT:
+            if found is not None and clock.seconds() - self._found_at < KEPT:
                 return found
-        ends_at = time.monotonic() + deadline
+        ends_at = clock.seconds() + deadline
         for url in _places(self._url):
-            found = self._look(url, ends_at - time.monotonic())
+            found = self._look(url, ends_at - clock.seconds())
             if found is not None:
                 with self._lock:
-                    self._found, self._found_at = found, time.monotonic()
+                    self._found, self._found_at = found, clock.seconds()
                 return found
         raise NotDiscovered("no_metadata", passes=False)
 

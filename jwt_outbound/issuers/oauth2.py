@@ -12,6 +12,7 @@ from django.core.checks import CheckMessage, Error
 from django.utils.module_loading import import_string
 from django.views.decorators.debug import sensitive_variables
 
+from jwt_outbound import clock
 from jwt_outbound.issuers.answers import Answer, Profile
 from jwt_outbound.issuers.discovery import Discovery, NotDiscovered
 from jwt_outbound.issuers.http import HTTPIssuer, check_urls
@@ -94,7 +95,7 @@ class OAuth2Issuer(HTTPIssuer):
 
     @sensitive_variables()
     def _ask(self, endpoint: str, url: str | None, body: dict[str, Any], deadline: float) -> Answer:
-        ends_at = time.monotonic() + deadline
+        ends_at = clock.seconds() + deadline
         if url is None:
             if self._discovery is None:
                 return Answer.misconfigured(f"no_{endpoint}")
@@ -109,7 +110,7 @@ class OAuth2Issuer(HTTPIssuer):
         except (jwt.PyJWTError, ValueError, TypeError):
             return Answer.misconfigured("client_key_unusable")
         fields = {name: value for name, value in {**body, **proof}.items() if value}
-        left = max(0.0, ends_at - time.monotonic())
+        left = max(0.0, ends_at - clock.seconds())
         return self._post(url, seconds=left, headers=headers, data=fields)
 
     @sensitive_variables()
