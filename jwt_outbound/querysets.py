@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import socket
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final
@@ -107,9 +107,11 @@ class TokenPairEventQuerySet(models.QuerySet[Any]):
 
     def record(self, pair: Pair, now: int, **line: Any) -> None:
         """Writes one line about `pair`, dated by the database's clock."""
-        about = {"pair_id": pair.pk, "user_id": pair.user_id, "service": pair.service}
-        values = {"generation": pair.generation, **line, **about, "at": shown(now), **place()}
-        insert(self.model, self.db, values)
+        insert(self.model, self.db, _line(pair, now, line))
+
+    def record_all(self, lines: Iterable[tuple[Pair, int, Mapping[str, Any]]]) -> None:
+        """The same for many: each is a pair, a time and what else is to be said."""
+        self.bulk_create([self.model(**_line(*each)) for each in lines])
 
 
 class IssuerStateQuerySet(models.QuerySet[Any]):
@@ -149,6 +151,11 @@ class IssuerStateQuerySet(models.QuerySet[Any]):
             if free.update(next_exchange_at=place + spacing):
                 return int(place - now)
         return None
+
+
+def _line(pair: Pair, now: int, said: Mapping[str, Any]) -> dict[str, Any]:
+    about = {"pair_id": pair.pk, "user_id": pair.user_id, "service": pair.service}
+    return {"generation": pair.generation, **said, **about, "at": shown(now), **place()}
 
 
 def _pair(values: Sequence[Any]) -> Pair:

@@ -20,7 +20,7 @@ from jwt_outbound.fleet import due as hand
 from jwt_outbound.fleet.due import Due
 from jwt_outbound.fleet.lanes import Lane
 from jwt_outbound.fleet.plans import Do
-from jwt_outbound.fleet.refreshing import refresh
+from jwt_outbound.fleet.refreshing import Refreshing
 from jwt_outbound.fleet.results import Result
 from jwt_outbound.fleet.threads import Threads
 from jwt_outbound.querysets import database_now
@@ -60,6 +60,7 @@ class Worker:
         self._lanes = {service.name: Lane(service, share) for service in services}
         self._most = most
         self._threads = Threads(threads, inline=inline)
+        self._refreshing = Refreshing(self._threads)
         self._landed, self._looked = landed, looked
         self._stopped = False
         # What is done, and None: stop. Its `put` may be called in a signal handler, which the
@@ -120,6 +121,7 @@ class Worker:
 
     def _take_in_hand(self) -> Hand:
         """At the desk."""
+        self._refreshing.write_lines()
         now, issuers = database_now(), hand.health_of_all(self._lanes)
         if self.due_by is None and not self._forever:
             self.due_by = now
@@ -157,7 +159,7 @@ class Worker:
     def _begin(self) -> None:
         while len(self._jobs) < self._most and (next_one := self._take_next()) is not None:
             lane, due = next_one
-            job = self._threads.start(partial(refresh, lane, due, self._threads))
+            job = self._refreshing.begin(lane, due)
             self._jobs[job] = lane, due
             job.add_done_callback(self._news.put)
 
@@ -214,6 +216,7 @@ class Worker:
             if self._looking is not None:
                 self._line_up(self._looking)
             self._let_go()
+            self._threads.at_desk(self._refreshing.write_lines).result()
         finally:
             self._threads.close()
 

@@ -69,6 +69,8 @@ class Driver:
     """On the caller's connection, in the caller's transaction."""
     known: Reading | None = None
     """The flow's first reading, where it has just been made."""
+    record: Callable[[Record], None] = store.record
+    """Writes a line of history, now or later; must not raise."""
     outside: Callable[[], AbstractContextManager[None]] = nullcontext
     """Entered for the waits that have nothing to do with the database; must not raise."""
 
@@ -165,7 +167,7 @@ class Driver:
         return Answer.unavailable(ambiguous=True, code="issuer_returned_nonsense")
 
     def _record(self, step: Record) -> None:
-        store.record(step)
+        self.record(step)
         line = {name: value for name, value in step.line.items() if name != "id"}
         signals.token_pair_event.send_robust(
             sender=TokenPair,

@@ -11,11 +11,11 @@ from django.core.management import CommandError
 from pytest_django import Settings
 
 from jwt_outbound.clock import SECOND
-from jwt_outbound.fleet import due, refreshing, worker
+from jwt_outbound.fleet import due
 from jwt_outbound.fleet.due import Due
 from jwt_outbound.fleet.lanes import Lane
+from jwt_outbound.fleet.refreshing import Refreshing
 from jwt_outbound.fleet.results import Result
-from jwt_outbound.fleet.threads import Threads
 from jwt_outbound.models import IssuerState, TokenPair
 from jwt_outbound.querysets import database_now
 from jwt_outbound.refresh import store
@@ -357,11 +357,11 @@ def test_what_is_lined_up_is_refreshed_while_more_is_claimed(
     all_begun = threading.Event()
     looks = 0
 
-    def refresh(lane: Lane, due: Due, threads: Threads) -> Result:
+    def refresh(self: Refreshing, lane: Lane, due: Due) -> Result:
         began.append(due)
         if len(began) == in_hand:
             all_begun.set()
-        return refreshing.refresh(lane, due, threads)
+        return refresh_one(self, lane, due)
 
     def take(*arguments: Any) -> tuple[list[Due], list[Due]]:
         nonlocal looks, in_hand
@@ -372,8 +372,8 @@ def test_what_is_lined_up_is_refreshed_while_more_is_claimed(
         in_hand += len(todo)
         return todo, left
 
-    in_hand, real = 0, due.take
-    monkeypatch.setattr(worker, "refresh", refresh)
+    in_hand, real, refresh_one = 0, due.take, Refreshing._refresh
+    monkeypatch.setattr(Refreshing, "_refresh", refresh)
     monkeypatch.setattr(due, "take", take)
     make_pairs(issuer, 12)
     assert "12 refreshed" in run("--threads", "1")

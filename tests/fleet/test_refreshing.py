@@ -1,0 +1,81 @@
+"""What a worker's refreshes leave in the history: all of it, though not each line by itself."""
+
+import logging
+from typing import Any
+
+import pytest
+from django.core.management import CommandError
+from django.db import OperationalError
+from django.db.models import QuerySet
+
+from jwt_outbound.fleet.refreshing import Refreshing
+from jwt_outbound.models import TokenPairEvent
+from jwt_outbound.querysets import TokenPairEventQuerySet
+from tests.fleet.pairs import make_pairs, pair_of, run
+from tests.issuer_server import StrictIssuer
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+
+
+def lines(kind: str) -> QuerySet[TokenPairEvent]:
+    return TokenPairEvent.objects.filter(kind=kind)
+
+
+def test_each_refresh_leaves_its_line(issuer: StrictIssuer) -> None:
+    users = make_pairs(issuer, 20)
+    assert run("--threads", "2") == "20 refreshed.\n"
+    written = lines("refreshed")
+    assert {line.pair_id for line in written} == {pair_of(user).pk for user in users}
+    assert len({line.pk for line in written}) == len(written) == 20
+    for line in written:
+        assert (line.generation, line.status, line.reason) == (2, 200, "stale")
+        assert line.duration_ms > 0
+
+
+def test_they_are_written_many_at_a_time(
+    issuer: StrictIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    real = TokenPairEventQuerySet.bulk_create
+
+    def bulk_create(self: TokenPairEventQuerySet, lines: list[Any]) -> list[Any]:
+        written.append(len(lines))
+        return real(self, lines)
+
+    monkeypatch.setattr(TokenPairEventQuerySet, "bulk_create", bulk_create)
+    make_pairs(issuer, 20)
+    run("--threads", "2")
+    assert sum(written) == 20
+    assert max(written) > 1
+
+
+def test_what_went_wrong_is_written_at_once(
+    issuer: StrictIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    real = Refreshing.write_lines
+
+    def write_lines(self: Refreshing) -> None:
+        seen.append(lines("unavailable").count())
+        real(self)
+
+    monkeypatch.setattr(Refreshing, "write_lines", write_lines)
+    make_pairs(issuer, 1)
+    issuer.fail(503)
+    with pytest.raises(CommandError, match="1 pairs could not"):
+        run("--threads", "1")
+    assert seen[-1] == 1, "before the others were written, at the worker's end"
+
+
+def test_lines_that_can_t_be_written_are_done_without(
+    issuer: StrictIssuer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*arguments: Any) -> None:
+        raise OperationalError("the disk is full")
+
+    monkeypatch.setattr(TokenPairEventQuerySet, "bulk_create", full)
+    (user,) = make_pairs(issuer, 1)
+    with caplog.at_level(logging.WARNING, "jwt_outbound"):
+        assert run() == "1 refreshed.\n"
+    assert pair_of(user).generation == 2
+    assert "1 history lines were not written" in caplog.text
