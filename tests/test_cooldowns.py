@@ -67,6 +67,20 @@ def test_it_grows(user: User, row: Callable[[], Pair], issuer: StrictIssuer) -> 
     assert row().failures == 4
 
 
+def test_it_is_short_after_the_last_tries_before_the_token_s_end(
+    user: User, issuer: StrictIssuer, stored: dict[str, str]
+) -> None:
+    issuer.fail(429, times=None)
+    shift_clock(OVER_AFTER - 8)
+    for _ in range(6):
+        assert fetch(user) == stored["access"]
+        assert drain()
+        shift_clock(1)
+    assert len(issuer.presentations()) > 3
+    shift_clock(4)
+    assert failing(user) <= 4
+
+
 @pytest.mark.database
 def test_three_pairs_in_a_row_cool_the_service_for_all(
     user: User, issuer: StrictIssuer, heard: Heard

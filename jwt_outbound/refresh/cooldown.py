@@ -22,25 +22,32 @@ SHAKY_FOR: Final = 600 * SECOND
 SHORTEST: Final = SECOND // 4
 
 
-def cooldown(answer: Answer, pair: Pair, replay_window: int, now: int, chance: Random) -> int:
-    """The cool-down after a failure at `now`: doubling with each in a row, with jitter.
+def cooldown(
+    answer: Answer, pair: Pair, replay_window: int, now: int, chance: Random
+) -> tuple[int, int]:
+    """The cool-down after a failure at `now`, and how many in a row that makes: it doubles with
+    each, with jitter.
 
     Where surely nothing was spent, at most a third of what the access token is still good for, so
-    that an issuer that is back in time is found in time. `Retry-After` is honoured. After an
-    ambiguous answer it is at most a quarter of the issuer's replay window, or the one replay would
-    come too late.
+    that an issuer that is back in time is found in time. Such hasty tries count as one, or they
+    would soon keep a user waiting for long who has no good token any more. `Retry-After` is
+    honoured. After an ambiguous answer it is at most a quarter of the issuer's replay window, or
+    the one replay would come too late.
     """
+    failures = pair.failures + 1
     first, longest = UNAVAILABLE if answer.meaning is Meaning.UNAVAILABLE else MISCONFIGURED
     length = min(first << min(pair.failures, 16), longest)
     left = pair.expires_at - now if pair.expires_at is not None and pair.access_sealed else 0
-    if answer.meaning is Meaning.UNAVAILABLE and not answer.ambiguous and left > 0:
-        length = min(length, max(left // 3, SHORTEST))
+    in_time = max(left // 3, SHORTEST)
+    is_unspent = answer.meaning is Meaning.UNAVAILABLE and not answer.ambiguous
+    if is_unspent and left > 0 and in_time < length:
+        length, failures = in_time, max(pair.failures, 1)
     length = int(length * chance.uniform(0.75, 1.0))
     if answer.retry_after is not None:
         length = max(length, int(answer.retry_after * SECOND))
     if answer.ambiguous and replay_window:
         length = min(length, replay_window // 4)
-    return max(length, 1)
+    return max(length, 1), failures
 
 
 def due_after(pair: Pair, cooldown: int, now: int) -> int:

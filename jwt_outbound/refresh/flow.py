@@ -147,13 +147,13 @@ class Refresh:
         self, reading: Reading, pair: Pair, answer: Answer, reply: Reply
     ) -> Flow[Outcome]:
         now = reading.time(self.monotonic())
-        length = cooldown(answer, pair, self.policy.replay_window, now, self.chance)
+        length, failures = cooldown(answer, pair, self.policy.replay_window, now, self.chance)
         swap = swaps.released(
             pair,
             spent=answer.ambiguous,
             outcome=answer.meaning.value,
             cooldown=length,
-            failures=pair.failures + 1,
+            failures=failures,
             due_after=due_after(pair, length, now),
         )
         yield steps.Change(pair, swap)

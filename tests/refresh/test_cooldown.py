@@ -43,7 +43,7 @@ def cool(
 ) -> int:
     """Of a pair whose access token has so many seconds left."""
     pair = a_pair(failures=failures, expires_at=HERE + left * SECOND)
-    return cooldown(answer, pair, window, HERE, chance or Longest())
+    return cooldown(answer, pair, window, HERE, chance or Longest())[0]
 
 
 @pytest.mark.parametrize(
@@ -90,6 +90,26 @@ def test_while_the_token_is_good_there_is_another_try_in_time() -> None:
     asked = Answer.unavailable(ambiguous=False, retry_after=20.0)
     assert cool(asked, left=3) == 20 * SECOND
     assert cool(AWAY, left=1) == SECOND // 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "failures", "left", "counted"),
+    [
+        (AWAY, 0, 9, 1),
+        (AWAY, 0, 3, 1),
+        (AWAY, 1, 3, 1),
+        (AWAY, 4, 3, 4),
+        (AWAY, 4, 300, 5),
+        (AWAY, 4, 0, 5),
+        (UNCLEAR, 4, 3, 5),
+        (WRONG, 4, 3, 5),
+    ],
+)
+def test_hasty_tries_for_a_token_that_is_about_to_run_out_count_as_one(
+    answer: Answer, failures: int, left: int, counted: int
+) -> None:
+    pair = a_pair(failures=failures, expires_at=HERE + left * SECOND)
+    assert cooldown(answer, pair, 0, HERE, Longest())[1] == counted
 
 
 class TestWhatIsDueAgain:

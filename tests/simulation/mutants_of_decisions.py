@@ -80,7 +80,7 @@ DECISIONS: Final = (
     ),
     Mutant(
         name="no cool-down after an ambiguous answer",
-        plant=instead(flow, "cooldown", lambda real, *args: 0),
+        plant=instead(flow, "cooldown", lambda real, *args: (0, real(*args)[1])),
         caught_as=(Rule.COOLDOWN,),
         profile=LOSSES,
     ),
