@@ -1,7 +1,8 @@
 """A host's monotonic clock, moved in one place by the tests.
 
 The protocol's time is the database's (see `fields.DatabaseNow`); between two readings of it a
-host counts on with this clock, whose steps no wall clock can disturb. Times are microseconds.
+host counts on with this clock, whose steps no wall clock can disturb. Times are microseconds,
+but for `seconds()`.
 """
 
 import sys

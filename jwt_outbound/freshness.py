@@ -12,6 +12,7 @@ from jwt_outbound.clock import SECOND
 
 MINUTE = 60 * SECOND
 WIDEST = 5 * MINUTE
+"""Of the ahead windows that nobody has configured."""
 
 
 class Freshness(Enum):

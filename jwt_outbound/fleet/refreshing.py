@@ -6,7 +6,10 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Final
 
+from django.db import Error
+
 from jwt_outbound.clock import SECOND
+from jwt_outbound.faults import describe
 from jwt_outbound.fleet.due import Due, put_aside
 from jwt_outbound.fleet.lanes import Lane
 from jwt_outbound.fleet.plans import Do
@@ -42,6 +45,16 @@ class Refreshing:
     def write_lines(self) -> None:
         """The lines of what has gone well since the last time. Never raises."""
         store.record_all([self._lines.popleft() for _ in range(len(self._lines))])
+
+    def end(self) -> None:
+        """Writes those that are left. Never raises, though no connection may be had for it."""
+        if not self._lines:
+            return
+        try:
+            self._threads.at_desk(self.write_lines).result()
+        except Error as error:
+            lost = len(self._lines)
+            logger.warning("%d history lines were not written: %s.", lost, describe(error))
 
     def _refresh(self, lane: Lane, due: Due) -> Result:
         pair = due.pair

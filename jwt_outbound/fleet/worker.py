@@ -213,10 +213,10 @@ class Worker:
             self._recall()
             while self._jobs:
                 self._finish(next(iter(self._jobs)))
+            self._refreshing.end()
             if self._looking is not None:
                 self._line_up(self._looking)
             self._let_go()
-            self._threads.at_desk(self._refreshing.write_lines).result()
         finally:
             self._threads.close()
 

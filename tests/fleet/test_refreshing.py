@@ -1,6 +1,8 @@
 """What a worker's refreshes leave in the history: all of it, though not each line by itself."""
 
 import logging
+from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from django.db import OperationalError
 from django.db.models import QuerySet
 
 from jwt_outbound.fleet.refreshing import Refreshing
+from jwt_outbound.fleet.threads import Threads
 from jwt_outbound.models import TokenPairEvent
 from jwt_outbound.querysets import TokenPairEventQuerySet
 from tests.fleet.pairs import make_pairs, pair_of, run
@@ -60,7 +63,7 @@ def test_what_went_wrong_is_written_at_once(
         real(self)
 
     monkeypatch.setattr(Refreshing, "write_lines", write_lines)
-    make_pairs(issuer, 1)
+    make_pairs(issuer, 2)
     issuer.fail(503)
     with pytest.raises(CommandError, match="1 pairs could not"):
         run("--threads", "1")
@@ -78,4 +81,24 @@ def test_lines_that_can_t_be_written_are_done_without(
     with caplog.at_level(logging.WARNING, "jwt_outbound"):
         assert run() == "1 refreshed.\n"
     assert pair_of(user).generation == 2
+    assert "1 history lines were not written" in caplog.text
+
+
+def test_a_database_that_is_away_at_the_end_spoils_nothing_else(
+    issuer: StrictIssuer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = Threads.at_desk
+
+    def at_desk(self: Threads, work: Callable[[], Any]) -> Future[Any]:
+        """No connection for the lines that are left, as where one has to be made."""
+        if getattr(work, "__func__", None) is not Refreshing.write_lines:
+            return real(self, work)
+        failed: Future[Any] = Future()
+        failed.set_exception(OperationalError("connection refused"))
+        return failed
+
+    monkeypatch.setattr(Threads, "at_desk", at_desk)
+    make_pairs(issuer, 1)
+    with caplog.at_level(logging.WARNING, "jwt_outbound"):
+        assert run() == "1 refreshed.\n"
     assert "1 history lines were not written" in caplog.text
