@@ -15,10 +15,6 @@ from jwt_outbound.refresh.steps import Outcome
 GRACE: Final = 1.0
 """Seconds that waiters leave the signal's receivers, once the outcome is committed."""
 
-HEAD_START: Final = 0.05
-"""Seconds by which a call that found its pair due is ahead of the refresh: beside it, in the same
-process, it would be the slower for it."""
-
 Work = Callable[["Flight"], Outcome]
 
 
@@ -34,39 +30,46 @@ class Flight:
         self._outcome: Outcome | None = None
         self._waiters: list[Future[Outcome]] = []
         self._alarm: threading.Timer | None = None
-        self._hurry = threading.Event()
-        self._head_start_ends = time.monotonic() + HEAD_START if ahead else 0.0
+        self._safe: tuple[Outcome, float] | None = None
 
     @property
     def is_over(self) -> bool:
         """The waiters have their outcome: whoever comes now needs a newer one."""
         return self._outcome is not None
 
-    def hurry(self) -> None:
-        """Somebody waits for it, or for this process to end."""
-        self._hurry.set()
-
     def join(self) -> Future[Outcome]:
         """A future of the joiner's own."""
         future: Future[Outcome] = Future()
         with self._lock:
-            if self._outcome is None:
+            outcome = self._outcome
+            if outcome is None:
                 self._waiters.append(future)
-                return future
-        future.set_result(self._outcome)
+        if outcome is None:
+            self._set_alarm()
+        else:
+            future.set_result(outcome)
         return future
 
     def committed(self, outcome: Outcome) -> None:
         """The outcome is safe: whoever still waits in a second gets it, receivers or not."""
-        alarm = threading.Timer(GRACE, self.deliver, (outcome,))
+        with self._lock:
+            self._safe = outcome, time.monotonic() + GRACE
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        """As soon as the outcome is safe and somebody waits for it: an alarm is a thread."""
+        with self._lock:
+            if self._safe is None or self._alarm is not None or not self._waiters:
+                return
+            outcome, due = self._safe
+            left = max(0.0, due - time.monotonic())
+            self._alarm = alarm = threading.Timer(left, self.deliver, (outcome,))
         alarm.daemon = True
         try:
             alarm.start()
         except RuntimeError:
             # The interpreter is ending and gives no more threads; what follows is still done.
             self.deliver(outcome)
-        else:
-            self._alarm = alarm
 
     def deliver(self, outcome: Outcome) -> None:
         """Wakes all waiters; only the first call counts."""
@@ -80,10 +83,7 @@ class Flight:
                 future.set_result(outcome)
 
     def fly(self) -> None:
-        """Does the work, in the thread that calls it; what nobody waits for a moment later."""
-        if self.ahead:
-            # What stood in line has given it already, and must not hold the others up.
-            self._hurry.wait(max(0.0, self._head_start_ends - time.monotonic()))
+        """Does the work, in the thread that calls it."""
         outcome = undone.BROKEN
         try:
             outcome = self._context.run(self._run)

@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -19,6 +19,7 @@ from jwt_outbound.refresh import connections as own
 from jwt_outbound.refresh import undone
 from jwt_outbound.refresh.driver import Driver
 from jwt_outbound.refresh.flight import Flight, Work
+from jwt_outbound.refresh.head_starts import HeadStarts
 from jwt_outbound.refresh.steps import Outcome
 from jwt_outbound.refresh.turns import Turns
 from jwt_outbound.refresh.words import Ask
@@ -35,25 +36,29 @@ class Flights:
         self._flights: dict[Hashable, Flight] = {}
         self._turns = Turns(_at_once)
         self._jobs: set[Future[None]] = set()
+        self._head_starts = HeadStarts()
+        self._is_watched = False
+        """A thread waits for the end of the first head start."""
 
     def start(self, key: Hashable, service: str, work: Work, *, ahead: bool = False) -> Flight:
         """The flight under `key`, begun or lined up unless there is one.
 
-        `ahead`: nobody waits for it, so it comes after those that somebody waits for, and it is
-        over at once where too many like it wait already.
+        `ahead`: nobody waits for it, so it begins a moment later and comes after those that
+        somebody waits for, and it is over at once where too many like it wait already.
         """
         with self._lock:
             flight = self._flights.get(key)
             if flight is None or flight.is_over:
-                flight = Flight(key, service, work, ahead=ahead)
-                if self._turns.add(flight):
-                    self._flights[key] = flight
+                flight = self._flights[key] = Flight(key, service, work, ahead=ahead)
+                if ahead:
+                    # All that a call does for it. What is left is done once its head start is
+                    # over, by the thread that then carries it out.
+                    self._head_starts.grant(flight)
+                    self._keep_watch()
                 else:
-                    flight.deliver(undone.PUT_OFF)
+                    self._line_up(flight)
             elif not ahead:
-                self._turns.promote(flight)
-                flight.hurry()
-            self._begin_next()
+                self._promote(flight)
             return flight
 
     def drain(self, timeout: float | None = None) -> bool:
@@ -76,9 +81,8 @@ class Flights:
         False: something is still under way. Its thread goes on to its end.
         """
         with self._lock:
+            self._end_head_starts()
             self._call_off()
-            for flight in self._flights.values():
-                flight.hurry()
         drained = self.drain(get_settings().graceful_stop if timeout is None else timeout)
         with self._lock:
             executor, self._executor = self._executor, None
@@ -87,30 +91,81 @@ class Flights:
         own.close_idle()
         return drained
 
-    def _begin_next(self) -> None:
-        while (flight := self._turns.take(get_settings().flight_threads)) is not None:
-            self._launch(flight)
+    def _keep_watch(self) -> None:
+        if self._head_starts and not self._is_watched:
+            self._is_watched = self._submit(self._watch)
+            if not self._is_watched:
+                self._end_head_starts()
 
-    def _launch(self, flight: Flight) -> None:
+    def _watch(self) -> None:
+        """Waits for the end of the first head start, and carries its flight out."""
+        while True:
+            with self._lock:
+                flight, left = self._head_starts.first()
+                if left <= 0.0:
+                    flies = self._head_starts.end(flight) and self._line_up(flight, here=True)
+                    self._is_watched = False
+                    self._keep_watch()
+                    break
+            self._head_starts.wait(left)
+        if flies:
+            self._fly(flight)
+
+    def _end_head_starts(self) -> None:
+        for flight in self._head_starts.end_all():
+            self._line_up(flight)
+
+    def _promote(self, flight: Flight) -> None:
+        """Somebody waits for it."""
+        if self._head_starts.end(flight):
+            flight.ahead = False
+            self._line_up(flight)
+        else:
+            self._turns.promote(flight)
+            self._begin_next()
+
+    def _line_up(self, flight: Flight, *, here: bool = False) -> bool:
+        """As `_begin_next`."""
+        if self._turns.add(flight):
+            return self._begin_next(flight if here else None)
+        self._forget(flight)
+        flight.deliver(undone.PUT_OFF)
+        return False
+
+    def _begin_next(self, here: Flight | None = None) -> bool:
+        """Those whose turn it is. True if the one that this thread can carry out is among them."""
+        flies = False
+        while (flight := self._turns.take(get_settings().flight_threads)) is not None:
+            if flight is here:
+                flies = True
+            elif not self._launch(flight):
+                self._turns.landed(flight)
+                self._forget(flight)
+                flight.deliver(undone.CALLED_OFF)
+        return flies
+
+    def _launch(self, flight: Flight) -> bool:
+        return self._submit(self._fly, flight)
+
+    def _submit(self, work: Callable[..., None], *arguments: Any) -> bool:
+        """False where the interpreter is ending, or the system gives no more threads."""
         if self._executor is None:
             _warn_about_uwsgi()
+            # One more, for the thread that watches over head starts.
             self._executor = ThreadPoolExecutor(
-                get_settings().flight_threads, thread_name_prefix="jwt_outbound"
+                get_settings().flight_threads + 1, thread_name_prefix="jwt_outbound"
             )
         try:
-            job = self._executor.submit(self._fly, flight)
+            job = self._executor.submit(work, *arguments)
         except RuntimeError:
-            # The interpreter is ending, or the system gives no more threads.
-            self._turns.landed(flight)
-            self._forget(flight)
-            flight.deliver(undone.CALLED_OFF)
-            return
+            return False
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
+        return True
 
     def _fly(self, flight: Flight) -> None:
         if flight.is_over:
-            return  # given up by `_launch`, though a thread took it up later
+            return  # given up, as no thread was to be had, though a thread took it up later
         try:
             flight.fly()
         except Exception as error:  # noqa: BLE001 - nobody would see it in this thread

@@ -3,8 +3,9 @@
 import contextvars
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from jwt_outbound.models import TokenPair
 from jwt_outbound.refresh import connections as own
 from jwt_outbound.refresh import flight as one_flight
 from jwt_outbound.refresh import flights as module
-from jwt_outbound.refresh import turns
+from jwt_outbound.refresh import head_starts, turns
 from jwt_outbound.refresh.driver import Driver
 from jwt_outbound.refresh.flight import Flight
 from jwt_outbound.refresh.flights import Flights
@@ -123,6 +124,36 @@ class TestTheGrace:
         assert held.begun.is_set() is slow
         held.may_end.set()
 
+    def test_who_comes_after_the_commit_waits_no_longer(
+        self, flights: Flights, held: Held, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(one_flight, "GRACE", 0.01)
+
+        def work(flight: Flight) -> Outcome:
+            flight.committed(DONE)
+            return held(flight)
+
+        flight = flights.start("pair", "billing", work)
+        assert held.begun.wait(LONG)
+        assert flight.join().result(LONG) is DONE
+        held.may_end.set()
+
+    def test_where_nobody_waits_it_takes_no_thread(
+        self, flights: Flights, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        alarms: list[threading.Timer] = []
+        monkeypatch.setattr(threading.Timer, "start", alarms.append)
+        over = threading.Event()
+
+        def work(flight: Flight) -> Outcome:
+            flight.committed(DONE)
+            over.set()
+            return DONE
+
+        flights.start("pair", "billing", work)
+        assert over.wait(LONG)
+        assert alarms == []
+
 
 class TestThePool:
     @pytest.fixture(autouse=True)
@@ -186,7 +217,7 @@ class TestHeadStart:
 
     @pytest.fixture(autouse=True)
     def long(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(one_flight, "HEAD_START", LONG)
+        monkeypatch.setattr(head_starts, "HEAD_START", LONG)
 
     def test_ends_once_somebody_waits(self, flights: Flights, held: Held) -> None:
         flight = flights.start("pair", "billing", held, ahead=True)
@@ -203,18 +234,31 @@ class TestHeadStart:
         assert flights.close(LONG / 2)
         assert held.begun.is_set()
 
-    def test_counts_from_the_call_and_not_from_the_turn(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(one_flight, "HEAD_START", 0.0)
-        flight = Flight("pair", "billing", at_once, ahead=True)
-        monkeypatch.setattr(one_flight, "HEAD_START", LONG)
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(flight.fly).result(LONG / 2)
-        assert flight.is_over
+    def test_takes_no_thread_from_those_who_wait(self, flights: Flights) -> None:
+        held_back = [flights.start(("ahead", n), "billing", at_once, ahead=True) for n in range(8)]
+        works = [Held() for _ in range(4)]
+        for number, work in enumerate(works):
+            flights.start(number, "billing", work)
+        assert all(work.begun.wait(LONG / 2) for work in works)
+        assert not any(flight.is_over for flight in held_back)
+        for work in works:
+            work.may_end.set()
 
     def test_nobody_who_waits_grants_one(self, flights: Flights) -> None:
         assert flights.start("pair", "billing", at_once).join().result(LONG / 2) is DONE
+
+    def test_of_what_the_end_of_the_interpreter_meets_in_it_the_first_still_flies(
+        self, flights: Flights, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """In the thread that watches over it, which is waited for; no other can be had any more."""
+        monkeypatch.setattr(head_starts, "HEAD_START", 1.0)
+        first, second = (flights.start(n, "billing", at_once, ahead=True) for n in (1, 2))
+        assert flights._executor is not None
+        flights._executor.shutdown(wait=False)
+        assert first.join().result(LONG) is DONE
+        failure = second.join().result(LONG).failure
+        assert failure is not None
+        assert "process is ending" in failure.message
 
 
 class TestTurns:
@@ -355,6 +399,9 @@ class TestTurns:
         self, flights: Flights, ahead: list[Held]
     ) -> None:
         waiting = flights.start("waits its turn", "billing", at_once, ahead=True)
+        later = flights.start("its head start ends later", "crm", at_once, ahead=True)
+        while not later.is_over:
+            time.sleep(0.01)
         assert flights._executor is not None
         flights._executor.shutdown(wait=False)
         ahead[0].may_end.set()

@@ -53,7 +53,7 @@ class Registry(Flights):
         super().__init__()
         self._world, self._process = world, process
 
-    def _launch(self, flight: Flight) -> None:
+    def _launch(self, flight: Flight) -> bool:
         journey: Any = flight._work
 
         def fly(actor: Actor) -> Course[None]:
@@ -63,6 +63,7 @@ class Registry(Flights):
             self._landed(flight)
 
         self._world.spawn("flight", self._process, fly).flight = flight
+        return True
 
 
 class Actor:
