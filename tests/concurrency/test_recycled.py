@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from tests.concurrency.databases import eventually
 from tests.concurrency.fleet import PATIENCE
 from tests.concurrency.scene import SHORT, Scene, User
 from tests.concurrency.servers import Server, running, running_asgi, running_command
@@ -93,6 +94,8 @@ def begin_many(scene: Scene, gunicorn: Server, users: list[User]) -> None:
     for user in users:
         assert gunicorn.call(user)[0] == 200
     scene.wait_inside(MOST_AHEAD)
+    # The note of the last one's use begins after its refresh, which by now stands in line.
+    assert eventually(lambda: scene.row(users[-1])["used_generation"] == 1)
     gunicorn.watch()
     gunicorn.terminate()
     gunicorn.read_log("This process is ending.")

@@ -92,10 +92,13 @@ def make_used(stage: Stage, service: str, users: list[int]) -> None:
 
 
 def free_from_the_dead(stage: Stage, service: str) -> None:
-    """As later, when claims and leases of workers that are gone have run out."""
+    """As later, when claims and leases of workers that are gone have run out.
+
+    The leases first: who takes a pair in hand and then finds it leased leaves it for half a minute.
+    """
     rows = TokenPair.objects.filter(service=service)
-    rows.filter(claimed_until__gt=0).update(claimed_until=1)
     rows.filter(lease_until__gt=0).update(lease_until=1)
+    rows.filter(claimed_until__gt=0).update(claimed_until=1)
 
 
 def states(stage: Stage, service: str) -> dict[str, dict[str, Any]]:
