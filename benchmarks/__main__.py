@@ -1,7 +1,8 @@
-"""All benchmarks, one after the other: `python -m benchmarks [--quick] [--write]`.
+"""All benchmarks, one after the other: `python -m benchmarks [--quick] [--write] [--only NAME]`.
 
-Each runs in a process of its own, since Django is set up for one database in each. The figures
-go to var/benchmarks/results.json; `--write` makes docs/benchmarks.md and its picture of them.
+Each runs in a process of its own, since Django is set up for one database in each. Its figures
+go to var/benchmarks/results.json as soon as it is done; `--write` makes docs/benchmarks.md and its
+picture of all that is there in the end.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +22,10 @@ from benchmarks import machine, page
 from benchmarks.figures import Figure, progress, table
 from benchmarks.project import VAR
 from tests.which_databases import answers
+
+MODULES = ("calls", "waiting", "steady", "due", "sweep")
+"""In the order of the table."""
+RESULTS = VAR / "results.json"
 
 
 class Step(NamedTuple):
@@ -29,6 +35,9 @@ class Step(NamedTuple):
     database: str
     options: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        return " ".join((self.module, self.database, *self.options))
+
 
 def steps(databases: list[str], *, quick: bool) -> Iterator[Step]:
     """What is to be run, in the order of the table."""
@@ -37,7 +46,7 @@ def steps(databases: list[str], *, quick: bool) -> Iterator[Step]:
         with_peers = database == "sqlite" and not quick
         calls = (*(("--rounds", "1") if quick else ()), *(() if with_peers else ("--no-peers",)))
         yield Step("calls", database, calls)
-    for module in ("waiting", "steady", "due", "sweep"):
+    for module in MODULES[1:]:
         for database in databases:
             yield Step(module, database, how)
             if module == "steady":
@@ -75,32 +84,54 @@ def figures_of_calls(ways: dict[str, Any], database: str) -> list[Figure]:
     ]
 
 
+def measure(todo: list[Step], seen: dict[str, Any], keep: Path | None) -> None:
+    """Runs what is `todo`; what comes of each is put into `seen`, and kept on disk at once."""
+    for step in todo:
+        progress(f"== {step}")
+        begun = f"{datetime.now(UTC):%d %B %H:%M}".lstrip("0")
+        found = run(step)
+        figures = [asdict(figure) for figure in found["figures"]]
+        seen[str(step)] = {"begun": begun, "figures": figures, "peers": found.get("peers")}
+        if keep:
+            keep.parent.mkdir(parents=True, exist_ok=True)
+            keep.write_text(json.dumps(seen, indent=1) + "\n")
+
+
+def put_together(every: list[Step], seen: dict[str, Any]) -> dict[str, Any]:
+    """What `page` wants to know, in the table's order."""
+    found = {str(step): seen[str(step)] for step in every}
+    return {
+        "figures": [figure for each in found.values() for figure in each["figures"]],
+        "begun": {step: each["begun"] for step, each in found.items()},
+        "peers": next((each["peers"] for each in found.values() if each["peers"]), None),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="do they run? not: how fast is it")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md and .svg")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=MODULES,
+        metavar="NAME",
+        help=f"of {', '.join(MODULES)}; the others' figures stay as the last run left them",
+    )
     given = parser.parse_args()
     if given.quick and given.write:
         parser.error("a quick run's figures mean nothing, so they are not for the documentation")
     databases = ["sqlite", *(["postgresql"] if answers("postgresql") else [])]
-    results: dict[str, Any] = {"machine": machine.describe(databases), "figures": []}
-    for step in steps(databases, quick=given.quick):
-        progress(f"== benchmarks.{step.module} {step.database} {' '.join(step.options)}")
-        found = run(step)
-        results["figures"] += found["figures"]
-        if found.get("peers"):
-            results["peers"] = found["peers"]
-    print(table(results["figures"]))
-    keep(results, write=given.write)
-
-
-def keep(results: dict[str, Any], *, write: bool) -> None:
-    """On disk, as JSON, and where it is wished as a page of the documentation."""
-    plain = {**results, "figures": [asdict(figure) for figure in results["figures"]]}
-    VAR.mkdir(parents=True, exist_ok=True)
-    (VAR / "results.json").write_text(json.dumps(plain, indent=1) + "\n")
-    if write:
-        page.write(plain)
+    every = list(steps(databases, quick=given.quick))
+    seen = json.loads(RESULTS.read_text()) if given.only and RESULTS.exists() else {}
+    todo = [step for step in every if not given.only or step.module in given.only]
+    measure(todo, seen, None if given.quick else RESULTS)
+    print(table([Figure(**each) for step in todo for each in seen[str(step)]["figures"]]))
+    if not given.write:
+        return
+    if missing := [str(step) for step in every if str(step) not in seen]:
+        parser.error(f"The page needs all figures. There are none yet of: {', '.join(missing)}.")
+    page.write({"machine": machine.describe(databases), **put_together(every, seen)})
 
 
 if __name__ == "__main__":

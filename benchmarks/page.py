@@ -1,9 +1,7 @@
-"""docs/benchmarks.md and its picture, from a run's results: `python -m benchmarks.page FILE`."""
+"""docs/benchmarks.md and its picture, from what was measured."""
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,8 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 INTRODUCTION = """\
 # Benchmarks
 
-This page is written by `make bench`, which takes forty minutes; one benchmark alone is
+This page is written by `make bench`, which takes seventy minutes (`ARGS="--write --only due"`
+measures one benchmark anew and leaves the others' figures); one alone is
 `python -m benchmarks.waiting --database postgresql` and the like, with `--help`. Nearly all figures
 are ratios: what the library does and the same thing done by hand, with bare `requests` and without
 a database, take turns in one run on one machine, so that a slow machine slows both. They were
@@ -42,8 +41,8 @@ MEANINGS = """\
   shuffled anew each time, with a fresh `ServiceClient`. A call *around expiry* is one within 1.5 s
   of a refresh of its user's pair. The first tenth of the time does not count. The tokens are of any
   age at the beginning, as those of users are who don't know of each other, so calls around expiry
-  and away from it have the same work going on beside them. The 99.9th percentiles are of three
-  rounds' calls together and still rest on the 24 to 42 slowest: of one round the ratio is anything
+  and away from it have the same work going on beside them. The 99.9th percentiles are of six
+  rounds' calls together and still rest on the 48 to 84 slowest: of one round the ratio is anything
   between 0.9 and 1.3. *issuer down*: its port refuses connections for 2 seconds in every 10. A
   token of 10 seconds is usually refreshed in its last 1.75 to 2.5 seconds, which the first outage
   may outlast; it falls into the time that does not count. After it tokens are refreshed in their
@@ -75,6 +74,7 @@ def write(results: dict[str, Any], docs: Path = DOCS) -> list[Path]:
 def _page(results: dict[str, Any], figures: list[Figure]) -> Iterator[str]:
     yield INTRODUCTION
     yield "Machine: " + "; ".join(f"{k} {v}" for k, v in results["machine"].items()) + ".\n"
+    yield "Begun (UTC): " + "; ".join(f"{k}: {v}" for k, v in results["begun"].items()) + ".\n"
     yield "![Each figure over its target](benchmarks.svg)\n"
     yield "## Figures\n"
     yield from _rows(
@@ -116,7 +116,3 @@ def _rows(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[st
     for row in rows:
         cells = (cell.replace("|", "\\|").replace("<=", "≤").replace(">=", "≥") for cell in row)
         yield f"| {' | '.join(cells)} |"
-
-
-if __name__ == "__main__":
-    print(*write(json.loads(Path(sys.argv[1]).read_text())), sep="\n")

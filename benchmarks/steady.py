@@ -157,7 +157,7 @@ def _logged_out() -> int:
 def main() -> None:
     parser = parser_of("steady", __doc__)
     parser.add_argument("--seconds", type=float, default=120, help="of a round")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--outage", action="store_true", help="the issuer is down now and then")
     parser.add_argument("--wave", action="store_true", help="all have logged in at one moment")
     given = parser.parse_args()

@@ -6,11 +6,12 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks import machine, page
-from benchmarks.__main__ import Step, figures_of_calls, run, steps
+from benchmarks.__main__ import Step, figures_of_calls, measure, put_together, run, steps
 from benchmarks.figures import Figure, percentile, table
 from benchmarks.issuer import issuing
 
@@ -111,6 +112,7 @@ def test_the_page_lists_everything_and_what_falls_short(tmp_path: Path) -> None:
     results = {
         "machine": machine.describe(["sqlite"]),
         "figures": [asdict(each) for each in figures],
+        "begun": {"waiting sqlite": "29 November 16:10"},
     }
     text, picture = (path.read_text() for path in page.write(results, tmp_path))
     table_part, short_part = text.split("## What falls short")
@@ -118,7 +120,28 @@ def test_the_page_lists_everything_and_what_falls_short(tmp_path: Path) -> None:
     assert r"a \| b" in table_part
     assert short_part.count("- waiting, ") == 2
     assert results["machine"]["SQLite"] in text
+    assert "waiting sqlite: 29 November 16:10" in text
     assert picture.count("<rect") == 1 + 2  # the paper, and no bar for a target of 0
+
+
+def test_each_step_is_kept_at_once_and_can_be_measured_anew(tmp_path: Path) -> None:
+    file = tmp_path / "var" / "results.json"
+    step = Step("due", "sqlite", ("--quick",))
+    seen: dict[str, Any] = {
+        str(step): {"begun": "old", "figures": [], "peers": None},
+        "calls sqlite": {"begun": "before", "figures": ["a GET"], "peers": ["Authlib"]},
+    }
+    measure([step], seen, file)
+    assert json.loads(file.read_text()) == seen
+    told = put_together([Step("calls", "sqlite"), step], seen)
+    assert told["begun"].pop(str(step)) != "old"
+    assert told["begun"] == {"calls sqlite": "before"}
+    assert told["peers"] == ["Authlib"]
+    assert [each if each == "a GET" else each["benchmark"] for each in told["figures"]] == [
+        "a GET",
+        "due",
+        "due",
+    ]
 
 
 def test_the_calls_are_told_as_figures() -> None:
