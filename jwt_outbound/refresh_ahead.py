@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Hashable
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, Final
 
 from django.db import InterfaceError, OperationalError, connections, transaction
@@ -18,6 +19,7 @@ from jwt_outbound.faults import describe
 from jwt_outbound.models import TokenPair
 from jwt_outbound.querysets import alias
 from jwt_outbound.refresh import flights
+from jwt_outbound.refresh.decisions import ahead_not_before
 from jwt_outbound.refresh.driver import Driver
 from jwt_outbound.refresh.failures import barred, store_unavailable
 from jwt_outbound.refresh.policies import policy_of
@@ -30,28 +32,31 @@ logger = logging.getLogger("jwt_outbound")
 
 AGAIN: Final = 30 * SECOND
 """So long a pair that was handed to a runner is left to it, and a runner that failed left alone."""
+LONGEST_REST: Final = 5 * SECOND
+"""So long at most this process believes that an issuer is left alone: it may be back sooner."""
 MOST_NOTED: Final = 10_000
 
 
 class Notes:
-    """What this process has done within the last `AGAIN`; the oldest are forgotten if need be."""
+    """What this process need not do again for a while; the oldest are forgotten if need be."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._until: dict[Hashable, int] = {}
 
-    def note(self, what: Hashable) -> bool:
+    def note(self, what: Hashable, length: int = AGAIN) -> bool:
         """False if it is noted already."""
         now = clock.monotonic()
         with self._lock:
+            if now < self._until.get(what, 0):
+                return False
+            self._until.pop(what, None)
             while self._until:
                 oldest = next(iter(self._until))
                 if now < self._until[oldest] and len(self._until) < MOST_NOTED:
                     break
                 del self._until[oldest]
-            if what in self._until:
-                return False
-            self._until[what] = now + AGAIN
+            self._until[what] = now + length
             return True
 
     def __contains__(self, what: Hashable) -> bool:
@@ -75,6 +80,8 @@ def start(driver: Driver) -> None:
 
 
 def _fly_ahead(driver: Driver) -> None:
+    if (driver.ask.pk, driver.ask.generation) in notes:
+        return
     match situation(alias()):
         case Situation.BARRED:
             return
@@ -82,7 +89,19 @@ def _fly_ahead(driver: Driver) -> None:
             driver.inline = True
             driver.run()
         case _:
-            flights.launch(driver)
+            flights.launch(driver, partial(_note_rest, driver))
+
+
+def _note_rest(driver: Driver, outcome: Outcome) -> None:
+    """The flight came too early for its issuer, whose state a call does not read: those that the
+    next calls would start until then would find the same."""
+    reading, policy = outcome.reading, policy_of(driver.service)
+    pair = reading.pair
+    if pair is None or pair.generation != driver.ask.generation:
+        return
+    rest = ahead_not_before(pair, reading.issuer, policy) - reading.now
+    if rest > 0:
+        notes.note((pair.pk, pair.generation), min(rest, LONGEST_REST))
 
 
 def _hand_over(ask: Ask, runner: str) -> None:

@@ -10,13 +10,17 @@ from django.db import connection, transaction
 from django.test import TestCase
 
 from jwt_outbound import refresh_ahead
+from jwt_outbound.clock import SECOND
+from jwt_outbound.compare_and_swap import Now
 from jwt_outbound.exceptions import (
     IssuerUnavailable,
     LoginRequired,
     ServiceNotConfigured,
     TokenPairNotFound,
 )
-from jwt_outbound.models import TokenPair
+from jwt_outbound.models import IssuerState, TokenPair
+from jwt_outbound.refresh.driver import Driver
+from jwt_outbound.refresh.steps import Outcome
 from jwt_outbound.refresh_ahead import refresh_if_due
 from jwt_outbound.rows import Pair
 from jwt_outbound.testing import FakeIssuer, drain, shift_clock
@@ -159,6 +163,59 @@ class TestTheRunner:
         assert (len(issuer.presentations()), heard) == (1, [])
 
 
+class TestWhileTheIssuerIsLeftAlone:
+    """Calls don't read how it is: the flight of the first one finds that nothing is to be done."""
+
+    @pytest.fixture
+    def flown(self, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+        flown: list[Any] = []
+        run = Driver.run
+
+        def note(self: Driver) -> Outcome:
+            flown.append(self.ask.pk)
+            return run(self)
+
+        monkeypatch.setattr(Driver, "run", note)
+        return flown
+
+    def test_one_flight_finds_that_out_for_all_calls(
+        self, user: User, stale: dict[str, str], flown: list[Any], row: Row
+    ) -> None:
+        cooling = {"failures": 3, "cooling_until": Now(4 * SECOND)}
+        IssuerState.objects.change("billing", cooling)
+        for _ in range(3):
+            assert fetch(user) == stale["access"]
+            assert drain()
+        assert len(flown) == 1
+        with shift_clock(5):
+            fetch(user)
+            assert drain()
+            assert (len(flown), row().generation) == (2, 2)
+
+    def test_it_is_believed_for_seconds_only(
+        self, user: User, stale: dict[str, str], flown: list[Any], row: Row
+    ) -> None:
+        cooling = {"failures": 3, "cooling_until": Now(20 * SECOND)}
+        IssuerState.objects.change("billing", cooling)
+        fetch(user)
+        assert drain()
+        IssuerState.objects.change("billing", {"failures": 0, "cooling_until": 0})
+        with shift_clock(6):
+            fetch(user)
+            assert drain()
+            assert (len(flown), row().generation) == (2, 2)
+
+    def test_other_pairs_and_generations_are_their_own(
+        self, user: User, stale: dict[str, str], flown: list[Any]
+    ) -> None:
+        IssuerState.objects.change("billing", {"failures": 3, "cooling_until": Now(4 * SECOND)})
+        (other,) = store_more(1)
+        for each in (user, other):
+            fetch(each)
+            assert drain()
+        assert len(set(flown)) == len(flown) == 2
+
+
 class TestHandingOver:
     """Many calls meet a due pair before a worker comes to it: they make one task."""
 
@@ -199,6 +256,15 @@ class TestHandingOver:
         assert not notes.note(3)
         assert notes.note(0), "the oldest has made room"
         assert len(notes._until) == 3
+
+    def test_what_is_noted_for_less_can_be_noted_again_before_older_ones(self) -> None:
+        notes = refresh_ahead.Notes()
+        assert notes.note("old")
+        assert notes.note("short", SECOND)
+        with shift_clock(2):
+            assert "short" not in notes
+            assert notes.note("short")
+            assert not notes.note("old")
 
     def test_a_forked_child_does_not_hang_on_its_parents_lock(
         self, user: User, stale: dict[str, str]

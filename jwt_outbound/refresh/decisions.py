@@ -40,12 +40,12 @@ def decide(reading: Reading, ask: Ask, policy: Policy, now: int) -> Verdict:
     if not pair.refresh_sealed and not policy.makes_first_pair:
         return SERVE if good else Verdict(failure=not_found(policy))
     if good and pair.generation not in (ask.rejected, ask.renew):
-        return _ahead(pair, policy, now, _ahead_not_before(pair, reading.issuer, policy))
+        return _ahead(pair, policy, now, ahead_not_before(pair, reading.issuer, policy))
     return _demand(pair, ask, policy, now, cooling, suspended)
 
 
-def _ahead_not_before(pair: Pair, issuer: IssuerHealth, policy: Policy) -> int:
-    """Until then a refresh ahead has to wait; 0: for nothing."""
+def ahead_not_before(pair: Pair, issuer: IssuerHealth, policy: Policy) -> int:
+    """When a refresh ahead of `pair` may begin, as far as its issuer has been of no use; 0: now."""
     cooling = issuer.cooling_until
     if pair.expires_at is not None and pair.expires_at <= cooling + SECOND:
         cooling = 0  # it hardly outlives the service's cool-down: worth a try of its own

@@ -210,12 +210,15 @@ def key_of(ask: Ask) -> Hashable:
     return (ask.pk, ask.generation) if ask.pk else object()
 
 
-def launch(driver: Driver) -> Flight:
-    """The flight that `driver` asks for; a new one only if need be."""
+def launch(driver: Driver, see: Callable[[Outcome], None] = lambda outcome: None) -> Flight:
+    """The flight that `driver` asks for; a new one only if need be. `see`: called with what has
+    come of it, in its thread."""
 
     def work(flight: Flight) -> Outcome:
         driver.committed = flight.committed
-        return driver.run()
+        outcome = driver.run()
+        see(outcome)
+        return outcome
 
     ask = driver.ask
     return flights.start(key_of(ask), ask.service, work, ahead=ask.ahead)

@@ -72,8 +72,8 @@ def _stop_at(stage: Tells, step: str) -> None:
 def _watch_joins(stage: Tells) -> None:
     """Each caller that has to wait for a flight is told of when it has joined it."""
 
-    def launch(driver: Driver) -> Flight:
-        flight = launch_unobserved(driver)
+    def launch(driver: Driver, *more: Any) -> Flight:
+        flight = launch_unobserved(driver, *more)
         if not driver.ask.ahead:
             stage.tell("joined", user=driver.ask.user_id)
         return flight
