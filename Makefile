@@ -89,7 +89,7 @@ proof: install ## the figures behind docs/promises.md: stampedes on every databa
 	@$(PY) -m tests.concurrency
 	@$(PY) -m tests.simulation --schedules 20000
 
-bench: install ## the figures of docs/benchmarks.md, seventy minutes (ARGS=--quick: only, do they run?)
+bench: install ## the figures of docs/benchmarks.md, an hour (ARGS=--quick: only, do they run?)
 	@exec $(PY) -m benchmarks $(if $(ARGS),$(ARGS),--write)
 
 check: install ## formatting, lint, types, migrations, system checks, import layers

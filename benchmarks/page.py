@@ -14,7 +14,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 INTRODUCTION = """\
 # Benchmarks
 
-This page is written by `make bench`, which takes seventy minutes (`ARGS="--write --only due"`
+This page is written by `make bench`, which takes an hour (`ARGS="--write --only due"`
 measures one benchmark anew and leaves the others' figures); one alone is
 `python -m benchmarks.waiting --database postgresql` and the like, with `--help`. Nearly all figures
 are ratios: what the library does and the same thing done by hand, with bare `requests` and without
@@ -42,12 +42,13 @@ MEANINGS = """\
   of a refresh of its user's pair. The first tenth of the time does not count. The tokens are of any
   age at the beginning, as those of users are who don't know of each other, so calls around expiry
   and away from it have the same work going on beside them. The 99.9th percentiles are of six
-  rounds' calls together and still rest on the 48 to 84 slowest: of one round the ratio is anything
-  between 0.9 and 1.3. *issuer down*: its port refuses connections for 2 seconds in every 10. A
-  token of 10 seconds is usually refreshed in its last 1.75 to 2.5 seconds, which the first outage
-  may outlast; it falls into the time that does not count. After it tokens are refreshed in their
-  last 3 to 5 seconds. *all logged in at one moment*: all tokens are made in the same moment; they
-  are refreshed within the same second or two, and "around expiry" is when everybody's are.
+  rounds' calls together, in outages of three, and still rest on the 24 to 84 slowest: of one round
+  the ratio is anything between 0.9 and 1.3. *issuer down*: its port refuses connections for 2
+  seconds in every 10. A token of 10 seconds is usually refreshed in its last 1.75 to 2.5 seconds,
+  which the first outage may outlast; it falls into the time that does not count. After it tokens
+  are refreshed in their last 3 to 5 seconds. *all logged in at one moment*: all tokens are made in
+  the same moment; they are refreshed within the same second or two, and "around expiry" is when
+  everybody's are.
 - **due** (`benchmarks.due`): the query by which `refresh_token_pairs` finds what is due, in a table
   of a million pairs.
 - **sweep** (`benchmarks.sweep`): pairs a second of `refresh_token_pairs --once --threads 32`, over

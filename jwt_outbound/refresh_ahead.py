@@ -94,14 +94,19 @@ def _fly_ahead(driver: Driver) -> None:
 
 def _note_rest(driver: Driver, outcome: Outcome) -> None:
     """The flight came too early for its issuer, whose state a call does not read: those that the
-    next calls would start until then would find the same."""
+    next calls would start until then would find the same.
+
+    Believed for no more than a third of what the token is still good for, as a cool-down is.
+    """
     reading, policy = outcome.reading, policy_of(driver.service)
     pair = reading.pair
     if pair is None or pair.generation != driver.ask.generation:
         return
     rest = ahead_not_before(pair, reading.issuer, policy) - reading.now
+    left = LONGEST_REST if pair.expires_at is None else pair.expires_at - reading.now
+    rest = min(rest, LONGEST_REST, left // 3)
     if rest > 0:
-        notes.note((pair.pk, pair.generation), min(rest, LONGEST_REST))
+        notes.note((pair.pk, pair.generation), rest)
 
 
 def _hand_over(ask: Ask, runner: str) -> None:

@@ -19,6 +19,7 @@ from jwt_outbound.exceptions import (
     TokenPairNotFound,
 )
 from jwt_outbound.models import IssuerState, TokenPair
+from jwt_outbound.querysets import database_now
 from jwt_outbound.refresh.driver import Driver
 from jwt_outbound.refresh.steps import Outcome
 from jwt_outbound.refresh_ahead import refresh_if_due
@@ -202,6 +203,24 @@ class TestWhileTheIssuerIsLeftAlone:
         IssuerState.objects.change("billing", {"failures": 0, "cooling_until": 0})
         with shift_clock(6):
             fetch(user)
+            assert drain()
+            assert (len(flown), row().generation) == (2, 2)
+
+    def test_and_for_a_third_of_what_the_token_is_still_good_for(
+        self, user: User, stale: dict[str, str], flown: list[Any], row: Row
+    ) -> None:
+        """Of six seconds: then the issuer may be back earlier than it should."""
+        IssuerState.objects.change("billing", {"failures": 3, "cooling_until": Now(4 * SECOND)})
+        ends = database_now() + 6 * SECOND
+        TokenPair.objects.update(expires_at=ends, lifetime=12 * SECOND)
+        for seconds in (0.0, 1.5, 1.0):
+            with shift_clock(seconds):
+                assert fetch(user) == stale["access"]
+                assert drain()
+        assert len(flown) == 1
+        IssuerState.objects.change("billing", {"failures": 0, "cooling_until": 0})
+        with shift_clock(2.5):
+            assert fetch(user) == stale["access"]
             assert drain()
             assert (len(flown), row().generation) == (2, 2)
 
