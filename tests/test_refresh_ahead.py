@@ -61,6 +61,12 @@ def store_more(number: int) -> list[User]:
     return users
 
 
+def leave_alone(seconds: int) -> None:
+    """The issuer, for so long."""
+    cooling = {"failures": 3, "cooling_until": Now(seconds * SECOND)}
+    IssuerState.objects.change("billing", cooling)
+
+
 def fetch(user: User) -> str:
     return fetch_valid_access_token("billing", user)
 
@@ -182,8 +188,7 @@ class TestWhileTheIssuerIsLeftAlone:
     def test_one_flight_finds_that_out_for_all_calls(
         self, user: User, stale: dict[str, str], flown: list[Any], row: Row
     ) -> None:
-        cooling = {"failures": 3, "cooling_until": Now(4 * SECOND)}
-        IssuerState.objects.change("billing", cooling)
+        leave_alone(4)
         for _ in range(3):
             assert fetch(user) == stale["access"]
             assert drain()
@@ -196,8 +201,7 @@ class TestWhileTheIssuerIsLeftAlone:
     def test_it_is_believed_for_seconds_only(
         self, user: User, stale: dict[str, str], flown: list[Any], row: Row
     ) -> None:
-        cooling = {"failures": 3, "cooling_until": Now(20 * SECOND)}
-        IssuerState.objects.change("billing", cooling)
+        leave_alone(20)
         fetch(user)
         assert drain()
         IssuerState.objects.change("billing", {"failures": 0, "cooling_until": 0})
@@ -210,7 +214,7 @@ class TestWhileTheIssuerIsLeftAlone:
         self, user: User, stale: dict[str, str], flown: list[Any], row: Row
     ) -> None:
         """Of six seconds: then the issuer may be back earlier than it should."""
-        IssuerState.objects.change("billing", {"failures": 3, "cooling_until": Now(4 * SECOND)})
+        leave_alone(4)
         ends = database_now() + 6 * SECOND
         TokenPair.objects.update(expires_at=ends, lifetime=12 * SECOND)
         for seconds in (0.0, 1.5, 1.0):
@@ -224,10 +228,10 @@ class TestWhileTheIssuerIsLeftAlone:
             assert drain()
             assert (len(flown), row().generation) == (2, 2)
 
-    def test_other_pairs_and_generations_are_their_own(
+    def test_other_pairs_find_it_out_themselves(
         self, user: User, stale: dict[str, str], flown: list[Any]
     ) -> None:
-        IssuerState.objects.change("billing", {"failures": 3, "cooling_until": Now(4 * SECOND)})
+        leave_alone(4)
         (other,) = store_more(1)
         for each in (user, other):
             fetch(each)

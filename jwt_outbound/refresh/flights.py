@@ -103,8 +103,9 @@ class Flights:
             with self._lock:
                 flight, left = self._head_starts.first()
                 if left <= 0.0:
-                    flies = self._head_starts.end(flight) and self._line_up(flight, here=True)
+                    # First of all: whatever goes wrong here, the next one finds a thread.
                     self._is_watched = False
+                    flies = self._head_starts.end(flight) and self._line_up(flight, here=True)
                     self._keep_watch()
                     break
             self._head_starts.wait(left)

@@ -5,11 +5,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.exceptions import ImproperlyConfigured
 
 from jwt_outbound.conf import get_service
 from jwt_outbound.exceptions import TokenStoreUnavailable
@@ -246,6 +247,28 @@ class TestHeadStart:
 
     def test_nobody_who_waits_grants_one(self, flights: Flights) -> None:
         assert flights.start("pair", "billing", at_once).join().result(LONG / 2) is DONE
+
+    def test_what_goes_wrong_at_its_end_keeps_no_later_one_on_the_ground(
+        self, flights: Flights, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(head_starts, "HEAD_START", 0.01)
+        failed = threading.Event()
+        real = module.get_settings
+
+        def get_settings() -> Any:
+            if threading.current_thread() is threading.main_thread() or failed.is_set():
+                return real()
+            failed.set()
+            raise ImproperlyConfigured("no settings just now")
+
+        monkeypatch.setattr(module, "get_settings", get_settings)
+        flights.start("first", "billing", at_once, ahead=True)
+        assert failed.wait(LONG)
+        wait(set(flights._jobs), LONG)
+        second = Held()
+        flights.start("second", "billing", second, ahead=True)
+        assert second.begun.wait(LONG / 2)
+        second.may_end.set()
 
     def test_of_what_the_end_of_the_interpreter_meets_in_it_the_first_still_flies(
         self, flights: Flights, monkeypatch: pytest.MonkeyPatch
