@@ -50,7 +50,7 @@ def steps(databases: list[str], *, quick: bool) -> Iterator[Step]:
         for database in databases:
             yield Step(module, database, how)
             if module == "steady":
-                yield Step(module, database, ("--outage", *(how or ("--rounds", "3"))))
+                yield Step(module, database, ("--outage", *how))
                 if not quick:
                     yield Step(module, database, ("--wave", "--rounds", "1"))
 
