@@ -75,7 +75,8 @@ test: install ## run the tests, on every database that answers (ARGS="-k lease" 
 			|| failed="$$failed $$database"; \
 	done; \
 	$(if $(strip $(ARGS)),,if found=$$($(PY) -m tests.browser.chromium); then \
-		echo "== In a browser: $$found"; $(PY) -m pytest tests/browser || failed="$$failed browser"; \
+		echo "== In a browser: $$found"; \
+		$(PY) -m pytest -n 2 tests/browser || failed="$$failed browser"; \
 		else echo "== $$found"; fi;) \
 	if [ -n "$$failed" ]; then echo "== Failed:$$failed" >&2; exit 1; fi; \
 	echo "== Passed on: sqlite $$databases"
