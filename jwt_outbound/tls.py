@@ -24,8 +24,14 @@ _PLAIN: Final = {"cert_reqs", "ca_certs"}
 class TLSAdapter(HTTPAdapter):
     """Its connections share the context, wherever nothing but the bundle makes a difference."""
 
-    def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:
-        host, options = super().build_connection_pool_key_attributes(*args, **kwargs)
+    def build_connection_pool_key_attributes(
+        self, request: Any, verify: Any, cert: Any = None
+    ) -> Any:
+        """A `verify` that is a path makes a pool of its own here, as its text does at `requests`.
+        There, pools know nothing of it: whom the call excludes would be trusted."""
+        if isinstance(verify, bytes | os.PathLike):
+            verify = os.fsdecode(verify)
+        host, options = super().build_connection_pool_key_attributes(request, verify, cert)
         if host["scheme"] != "https" or options["cert_reqs"] != "CERT_REQUIRED":
             return host, options
         bundle = options.get("ca_certs", DEFAULT_CA_BUNDLE_PATH)

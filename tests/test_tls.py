@@ -1,5 +1,6 @@
 """Calls and exchanges over TLS: who is trusted, how often that is read, the way through a proxy."""
 
+import os
 import re
 import shutil
 import socket
@@ -7,7 +8,7 @@ import ssl
 import subprocess
 import threading
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -199,6 +200,24 @@ class TestAClientsConnections:
         with pytest.raises(requests.exceptions.SSLError):
             session.post(url, json={})
         assert session.post(url, json={}, verify=str(trusted)).status_code == 200
+
+    @pytest.mark.parametrize("kind", [str, Path, os.fsencode])
+    def test_trust_nobody_else_than_a_call_says(
+        self,
+        server: _Server,
+        bundle: Path,
+        tmp_path: Path,
+        session: requests.Session,
+        kind: Callable[[str], Any],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        url = f"https://localhost:{server.server_port}/"
+        assert session.post(url, json={}, verify=kind(str(bundle))).status_code == 200
+        monkeypatch.setattr(tls, "DEFAULT_CA_BUNDLE_PATH", str(bundle))
+        other = tmp_path / "other.pem"
+        certify(other, "localhost")
+        with pytest.raises(requests.exceptions.SSLError):
+            session.post(url, json={}, verify=kind(str(other)))
 
     def test_do_not_verify_where_a_call_says_so_and_the_next_one_does(
         self, server: _Server, session: requests.Session
