@@ -41,10 +41,15 @@ class Windows:
         return min(max(wished, SECOND), lifetime // 3)
 
     def early(self, lifetime: int) -> int:
-        """The ahead window: min(5 min, 25%); one that does not fit is scaled to half the life."""
-        if self.ahead is None:
-            return min(WIDEST, lifetime // 4)
-        return min(self.ahead, lifetime // 2)
+        """The ahead window: min(5 min, 25%); one that does not fit is scaled to half the life.
+
+        One that the late leeway would swallow is twice that: else each refresh would be waited for.
+        """
+        wished = min(WIDEST, lifetime // 4) if self.ahead is None else self.ahead
+        is_configured = self.ahead is not None or self.leeway is not None
+        if is_configured and 0 < wished <= self.late(lifetime):
+            wished = 2 * self.late(lifetime)
+        return min(wished, lifetime // 2)
 
     def widened(self) -> "Windows":
         """With an ahead window of min(5 min, 50%), where it is not configured."""
@@ -54,9 +59,10 @@ class Windows:
         """How long after its issue a token is due for a refresh ahead.
 
         `jitter` from 0 to 1 narrows the window by up to half of what exceeds the leeway, so that
-        pairs issued together do not come due together. The issuer's own `refresh_in` wins.
+        pairs issued together do not come due together. The issuer's own `refresh_in` wins, unless
+        the token is not sent any more by then.
         """
-        if refresh_in is not None and 0 < refresh_in < lifetime:
+        if refresh_in is not None and 0 < refresh_in < lifetime - self.late(lifetime):
             return refresh_in
         early, late = self.early(lifetime), self.late(lifetime)
         if early <= late:

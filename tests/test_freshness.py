@@ -92,9 +92,35 @@ def test_the_windows_as_configured() -> None:
     assert Windows(leeway=0).late(HOUR) == SECOND
 
 
+@pytest.mark.parametrize(
+    ("own", "lifetime", "late", "early"),
+    [
+        (Windows(ahead=30 * SECOND), HOUR, 30 * SECOND, MINUTE),
+        (Windows(ahead=SECOND), HOUR, 30 * SECOND, MINUTE),
+        (Windows(leeway=2 * MINUTE), 5 * MINUTE, 100 * SECOND, 150 * SECOND),
+        (Windows(leeway=2 * MINUTE), 12 * SECOND, 4 * SECOND, 6 * SECOND),
+        (Windows(ahead=0), HOUR, 30 * SECOND, 0),
+    ],
+)
+def test_a_leeway_does_not_swallow_the_ahead_window(
+    own: Windows, lifetime: int, late: int, early: int
+) -> None:
+    assert (own.late(lifetime), own.early(lifetime)) == (late, early)
+
+
+@given(windows, lifetimes, jitters)
+def test_what_is_configured_comes_due_before_it_is_not_sent_any_more(
+    own: Windows, lifetime: int, jitter: float
+) -> None:
+    assume(lifetime >= 6 and own.ahead != 0 and own != DEFAULT)
+    after, late = own.refresh_after(lifetime, jitter), own.late(lifetime)
+    assert after < lifetime - late
+    assert own.refresh_after(lifetime, 0) <= after
+
+
 def test_the_issuer_s_own_word_on_when_to_refresh_wins() -> None:
     assert DEFAULT.refresh_after(HOUR, 0.5, 10 * MINUTE) == 10 * MINUTE
-    for nonsense in (0, -1, HOUR, 2 * HOUR):
+    for nonsense in (0, -1, HOUR - 30 * SECOND, HOUR, 2 * HOUR):
         assert DEFAULT.refresh_after(HOUR, 0, nonsense) == 55 * MINUTE
 
 
