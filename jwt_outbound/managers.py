@@ -130,7 +130,7 @@ class TokenPairManager(RowManager.from_queryset(TokenPairQuerySet)):  # type: ig
             if pair is None or pair.revoked_at:
                 return None
             if self.swap(swaps.revoked(pair), pk=pair.pk):
-                _note_change(service, user_id)
+                note_change(service, user_id)
                 self._events().record(pair, reading.now, kind="revoked", reason="revoked")
                 return pair  # type: ignore[no-any-return]
 
@@ -160,7 +160,7 @@ class TokenPairManager(RowManager.from_queryset(TokenPairQuerySet)):  # type: ig
         if not refresh and not issuer_of(service).makes_first_pair:
             columns["refresh_at"] = None
         pair = self._upsert(user_id, service.name, swaps.stored(columns))
-        _note_change(service.name, user_id)
+        note_change(service.name, user_id)
         self._events().record(self.read(pk=pair.pk).pair, now, kind="stored")
         anew = seen.logged_in_anew.get()
         if anew is not None:
@@ -193,8 +193,9 @@ class TokenPairEventManager(AliasedManager.from_queryset(TokenPairEventQuerySet)
     """`TokenPairEvent.objects`: the history."""
 
 
-def _note_change(service: str, user_id: Any) -> None:
-    """Now for this transaction, and once more when the others can see it."""
+def note_change(service: str, user_id: Any) -> None:
+    """That pair was stored, ended or deleted: now for this transaction, and once more when the
+    others can see it."""
     seen.change(service, user_id)
     transaction.on_commit(partial(seen.change, service, user_id), using=alias())
 

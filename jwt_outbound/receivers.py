@@ -15,6 +15,7 @@ from django.utils.connection import ConnectionDoesNotExist
 from jwt_outbound import alarm, sessions
 from jwt_outbound.compare_and_swap import Swap
 from jwt_outbound.conf import get_settings
+from jwt_outbound.managers import note_change
 from jwt_outbound.models import LinkedAccount, SessionEpoch, TokenPair, TokenPairEvent
 from jwt_outbound.obtained import once_certain, store_attached
 from jwt_outbound.querysets import alias
@@ -30,6 +31,7 @@ def connect() -> None:
     token_pair_event.connect(logbook.log)
     token_pair_event.connect(alarm.watch_refusals)
     user_logged_in.connect(begin_login)
+    post_delete.connect(note_deletion, sender=TokenPair)
     for model in _user_models():
         post_delete.connect(forget_user, sender=model)
 
@@ -79,6 +81,11 @@ def begin_login(*, user: Any, request: Any = None, **_: Any) -> None:
     session = getattr(request, "session", None)
     if session is not None:
         sessions.stamp(session)
+
+
+def note_deletion(*, instance: TokenPair, **_: Any) -> None:
+    """No client in this process goes on with its copy of a deleted pair's token."""
+    note_change(instance.service, instance.user_id)
 
 
 def forget_user(*, instance: Any, using: str, **_: Any) -> None:

@@ -1,8 +1,14 @@
 """No copy in memory outlives what this process has seen change."""
 
+from typing import Any
+
 import pytest
+from django.contrib.auth.models import User
 
 from jwt_outbound import seen
+from jwt_outbound.clients import ServiceClient
+from jwt_outbound.exceptions import LoginRequired
+from jwt_outbound.models import TokenPair
 
 
 def test_each_change_of_a_pair_is_another_version_of_that_pair_alone() -> None:
@@ -24,6 +30,21 @@ def test_when_memory_is_full_all_versions_are_new(monkeypatch: pytest.MonkeyPatc
         seen.change("billing", user)
     assert all(seen.version("billing", user) != before[user] for user in range(9))
     assert len(seen._changes) <= 3
+
+
+@pytest.mark.parametrize("way", ["the row", "a query set", "its user"])
+def test_a_pair_that_was_deleted_is_not_remembered(user: User, issuer: Any, way: str) -> None:
+    TokenPair.objects.store(user=user, service="billing", **issuer.pair_for("alice"))
+    client = ServiceClient("billing", user=user)
+    assert client.get("invoices/").status_code == 200
+    if way == "the row":
+        TokenPair.objects.get(user=user).delete()
+    elif way == "a query set":
+        TokenPair.objects.filter(service="billing").delete()
+    else:
+        type(user).objects.filter(pk=user.pk).delete()
+    with pytest.raises(LoginRequired):
+        client.get("invoices/")
 
 
 def test_outside_a_request_nobody_has_logged_in_anew() -> None:
