@@ -3,13 +3,13 @@
 import logging
 from collections import deque
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
 from django.db import Error
 
 from jwt_outbound.clock import SECOND
-from jwt_outbound.faults import describe
 from jwt_outbound.fleet.due import Due, put_aside
 from jwt_outbound.fleet.lanes import Lane
 from jwt_outbound.fleet.plans import Do
@@ -25,6 +25,8 @@ UNREADABLE_PAUSE: Final = 300 * SECOND
 """A pair that no key opens is tried again so much later."""
 FINISH_PAUSE: Final = 30 * SECOND
 """The same for the end of a login that staff hold up."""
+MOST_LINES: Final = 1000
+"""Of history, that are kept while the database is away."""
 
 
 class Refreshing:
@@ -43,18 +45,29 @@ class Refreshing:
         return self._threads.start(partial(self._refresh, lane, due))
 
     def write_lines(self) -> None:
-        """The lines of what has gone well since the last time. Never raises."""
-        store.record_all([self._lines.popleft() for _ in range(len(self._lines))])
+        """The lines of what has gone well since the last time. Never raises.
+
+        While the database is away they are kept for the next time.
+        """
+        lines = [self._lines.popleft() for _ in range(len(self._lines))]
+        if not store.record_all(lines):
+            self._lines.extendleft(reversed(lines))
+            self._lose_all_but(MOST_LINES)
 
     def end(self) -> None:
         """Writes those that are left. Never raises, though no connection may be had for it."""
-        if not self._lines:
-            return
-        try:
-            self._threads.at_desk(self.write_lines).result()
-        except Error as error:
-            lost = len(self._lines)
-            logger.warning("%d history lines were not written: %s.", lost, describe(error))
+        if self._lines:
+            with suppress(Error):
+                self._threads.at_desk(self.write_lines).result()
+            self._lose_all_but(0)
+
+    def _lose_all_but(self, most: int) -> None:
+        lost = 0
+        while len(self._lines) > most:
+            self._lines.popleft()
+            lost += 1
+        if lost:
+            logger.warning("%d history lines were not written: the database is away.", lost)
 
     def _refresh(self, lane: Lane, due: Due) -> Result:
         pair = due.pair

@@ -131,13 +131,16 @@ def record(step: Record) -> None:
         logger.warning("A history line of %s was not written: %s.", step.pair.pk, describe(error))
 
 
-def record_all(steps: Sequence[Record]) -> None:
-    """As `record`, many lines at once."""
+def record_all(steps: Sequence[Record]) -> bool:
+    """As `record`, many lines at once. False: the database is away, so they may be tried again."""
     lines = [(step.pair, step.now, step.line) for step in steps]
     try:
         patiently(lambda: TokenPairEvent.objects.record_all(lines))
+    except (OperationalError, InterfaceError):
+        return False
     except Error as error:
         logger.warning("%d history lines were not written: %s.", len(lines), describe(error))
+    return True
 
 
 def _swap(pair: Pair, step: Change | Save) -> bool:

@@ -10,6 +10,7 @@ from django.core.management import CommandError
 from django.db import OperationalError
 from django.db.models import QuerySet
 
+from jwt_outbound.fleet import refreshing
 from jwt_outbound.fleet.refreshing import Refreshing
 from jwt_outbound.fleet.threads import Threads
 from jwt_outbound.models import TokenPairEvent
@@ -83,6 +84,40 @@ def test_lines_that_can_t_be_written_are_done_without(
         assert run() == "1 refreshed.\n"
     assert pair_of(user).generation == 2
     assert "1 history lines were not written" in caplog.text
+
+
+def test_lines_wait_for_a_database_that_is_away(
+    issuer: StrictIssuer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real, times = TokenPairEventQuerySet.bulk_create, iter(range(1))
+
+    def away_once(self: TokenPairEventQuerySet, lines: list[Any]) -> list[Any]:
+        if lines and next(times, None) is not None:
+            raise OperationalError("server closed the connection unexpectedly")
+        return real(self, lines)
+
+    monkeypatch.setattr(TokenPairEventQuerySet, "bulk_create", away_once)
+    make_pairs(issuer, 40)
+    with caplog.at_level(logging.WARNING, "jwt_outbound"):
+        assert run("--threads", "2").endswith("40 refreshed.\n")
+    assert next(times, None) is None
+    assert lines("refreshed").count() == 40
+    assert "history lines" not in caplog.text
+
+
+def test_no_more_lines_wait_than_there_is_room_for(
+    issuer: StrictIssuer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(*arguments: Any) -> None:
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(TokenPairEventQuerySet, "bulk_create", away)
+    monkeypatch.setattr(refreshing, "MOST_LINES", 3)
+    make_pairs(issuer, 40)
+    with caplog.at_level(logging.WARNING, "jwt_outbound"):
+        run("--threads", "2")
+    lost = [record.args for record in caplog.records if "history lines" in record.msg]
+    assert sum(args[0] for args in lost if args) == 40
 
 
 def test_a_database_that_is_away_at_the_end_spoils_nothing_else(
