@@ -3,6 +3,7 @@
 import base64
 import http.client
 import os
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
@@ -54,6 +55,9 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("W013", site(**HTTP_ISSUER), {}, "plain http"),
     ("W014", site(), {"SESSION_COOKIE_SECURE": False}, "https"),
     ("W015", site(), {"DEBUG": True}, "DEBUG = False"),
+    ("W018", site(WAIT=22), {}, "lower WAIT"),
+    ("W018", site(GRACEFUL_STOP=28), {}, "to end in"),
+    ("W018", site(GRACEFUL_STOP=28, WAIT=timedelta(seconds=20)), {}, "'billing'"),
 ]
 
 
@@ -61,6 +65,7 @@ def test_a_good_site_is_silent() -> None:
     assert warnings(site()) == {}
     assert warnings(site(ENCRYPTION_KEYS=f"{__name__}.one_key")) == {}
     assert warnings(site(ALLOW_HTTP=True)) == {}, "nothing goes by http"
+    assert warnings(site(WAIT=60, GRACEFUL_STOP=timedelta(seconds=69))) == {}
     assert warnings(site(BASE_URL="http://127.0.0.1:8000/", ALLOW_HTTP=True)) == {}
 
 
@@ -102,5 +107,5 @@ def test_only_deploy_asks() -> None:
 
 def test_each_rule_has_its_case() -> None:
     tried = {number for number, *_ in CASES} | {"W016", "W017"}
-    assert len(tried) == 8
-    assert len(RULES) == 6
+    assert len(tried) == 9
+    assert len(RULES) == 7

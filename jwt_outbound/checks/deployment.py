@@ -14,6 +14,7 @@ from django.core import checks
 from django.core.checks import CheckMessage
 from django.core.exceptions import ImproperlyConfigured
 
+from jwt_outbound.checks.durations import in_seconds, is_positive
 from jwt_outbound.checks.encryption import MAKES_ONE
 from jwt_outbound.checks.given import Given
 from jwt_outbound.checks.urls import plain_http_urls
@@ -103,6 +104,24 @@ def check_wiretaps(given: Given) -> Iterator[CheckMessage]:
         )
 
 
+def check_time_to_end_in(given: Given) -> Iterator[CheckMessage]:
+    """A flight that waits for another's lease while its process ends may still get its turn."""
+    granted = given.of_app("GRACEFUL_STOP")
+    for name in given.services:
+        deadline, wait = (given.of_service(name, key) for key in ("ISSUER_DEADLINE", "WAIT"))
+        if not all(map(is_positive, (granted, deadline, wait))):
+            continue  # check_settings says what is wrong
+        if in_seconds(wait) + in_seconds(deadline) >= in_seconds(granted):
+            yield _warning(
+                f"WAIT and ISSUER_DEADLINE of service {name!r} together are not below "
+                "GRACEFUL_STOP: a worker that is told to end while it waits for another's refresh "
+                "could be killed in the midst of its own, and the issuer's answer be lost.",
+                "Let the server grant its workers more seconds to end in, and say so in "
+                "GRACEFUL_STOP, or lower WAIT. The defaults are 20, 8 and 30.",
+                18,
+            )
+
+
 RULES: Final = (
     check_own_keys,
     check_keys,
@@ -110,6 +129,7 @@ RULES: Final = (
     check_session_cookie,
     check_debug,
     check_wiretaps,
+    check_time_to_end_in,
 )
 
 

@@ -30,9 +30,9 @@ def check_durations(given: Given) -> Iterator[CheckMessage]:
 def check_order(given: Given) -> Iterator[CheckMessage]:
     for name in given.services:
         values = [given.of_service(name, k) for k in ("ISSUER_DEADLINE", "LEASE", "WAIT")]
-        if not all(map(_is_positive, values)):
+        if not all(map(is_positive, values)):
             continue
-        deadline, lease, wait = map(_seconds, values)
+        deadline, lease, wait = map(in_seconds, values)
         if not deadline + MARGIN < lease < wait:
             yield Error(
                 f"Service {name!r} needs ISSUER_DEADLINE + {MARGIN:g} s < LEASE < WAIT, and has "
@@ -47,9 +47,9 @@ def check_graceful_stop(given: Given) -> Iterator[CheckMessage]:
     granted = given.of_app("GRACEFUL_STOP")
     for name in given.services:
         deadline = given.of_service(name, "ISSUER_DEADLINE")
-        if not _is_positive(deadline) or not _is_positive(granted):
+        if not is_positive(deadline) or not is_positive(granted):
             continue
-        if _seconds(deadline) >= _seconds(granted):
+        if in_seconds(deadline) >= in_seconds(granted):
             yield Error(
                 f"The ISSUER_DEADLINE of service {name!r} is not below GRACEFUL_STOP: a worker "
                 "could be killed between the issuer's answer and the save.",
@@ -63,9 +63,9 @@ def check_replay_window(given: Given) -> Iterator[CheckMessage]:
     """A lost answer is noticed after ISSUER_DEADLINE, and the replay comes after a cool-down."""
     for name in given.services:
         deadline, window = given.of_service(name, "ISSUER_DEADLINE"), _window(given, name)
-        if not _is_positive(deadline) or not _is_positive(window):
+        if not is_positive(deadline) or not is_positive(window):
             continue
-        if _seconds(deadline) + _seconds(window) / 4 >= _seconds(window):
+        if in_seconds(deadline) + in_seconds(window) / 4 >= in_seconds(window):
             yield Error(
                 f"The REPLAY_WINDOW of service {name!r} is too short for its ISSUER_DEADLINE: a "
                 "replay would always come too late.",
@@ -86,8 +86,8 @@ def _is_allowed(key: str, value: Any) -> bool:
     if value is None:
         return key in PERHAPS_NONE
     if key == "TIMEOUT" and isinstance(value, tuple):
-        return len(value) == 2 and all(v is None or _is_positive(v) for v in value)
-    return _is_positive(value) if key in POSITIVE else _is_duration(value)
+        return len(value) == 2 and all(v is None or is_positive(v) for v in value)
+    return is_positive(value) if key in POSITIVE else _is_duration(value)
 
 
 def _also(key: str) -> str:
@@ -103,11 +103,13 @@ def _is_duration(value: Any) -> bool:
     return 0 <= number <= LONGEST
 
 
-def _is_positive(value: Any) -> bool:
-    return _is_duration(value) and _seconds(value) > 0
+def is_positive(value: Any) -> bool:
+    """Whether it is a duration above zero, in any way in which a setting may say one."""
+    return _is_duration(value) and in_seconds(value) > 0
 
 
-def _seconds(value: Any) -> float:
+def in_seconds(value: Any) -> float:
+    """A duration that a setting says, in seconds."""
     return float(seconds(value) or 0.0)
 
 
