@@ -44,8 +44,8 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     for code in blocks("ini"):
         name = Path(code.splitlines()[0].removeprefix("# ")).name
         # This machine has neither the project nor its user.
-        here = code.replace("/srv/site/.venv/bin/python", shutil.which("python3") or "/bin/true")
-        (tmp_path / name).write_text(here.replace("/srv/site", "/tmp"))
+        here = code.replace("/srv/mysite/.venv/bin/python", shutil.which("python3") or "/bin/true")
+        (tmp_path / name).write_text(here.replace("/srv/mysite", "/tmp"))
         units.append(str(tmp_path / name))
     assert len(units) == 3
     done = subprocess.run(

@@ -141,7 +141,7 @@ class Worker:
         except DatabaseFailure as error:
             if not (self._forever or self._stopped):
                 raise
-            logger.error("The token tables' database is away: %s.", describe(error))
+            logger.error("The token tables' database is away or not migrated: %s.", describe(error))
             self._poll = min(2 * self._poll, LONGEST_POLL)
             for lane in self._lanes.values():
                 lane.is_exhausted = True

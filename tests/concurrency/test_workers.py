@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -120,6 +121,27 @@ def test_a_worker_that_is_told_to_end_saves_what_the_issuer_has_answered(
     assert scene.issuer.most_presented() == 1
     assert refreshed(scene) == len(presented)
     assert claimed(scene) == 0
+    assert_nobody_is_logged_out(scene)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_second_signal_ends_it_at_once(
+    scene: Scene, commands: Commands, number: signal.Signals
+) -> None:
+    make_due(scene, 4)
+    scene.issuer.hold()
+    worker = commands.start("--loop", "--threads", "4")
+    scene.wait_inside(4)
+    # While the issuer holds its answers back nothing else could end it. The first one may not have
+    # been taken note of when the second comes: two of one kind are then one.
+    while worker.process.poll() is None:
+        worker.process.send_signal(number)
+        with suppress(subprocess.TimeoutExpired):
+            worker.process.wait(0.05)
+    status, said = worker.end()
+    assert status == -number
+    assert "Traceback" not in said
+    assert len(scene.issuer.presentations()) == 4
     assert_nobody_is_logged_out(scene)
 
 

@@ -138,6 +138,17 @@ class TestTheOptions:
         assert "nothing to refresh" in run()
 
 
+def test_is_called_with_keywords_too(issuer: StrictIssuer, tmp_path: Path) -> None:
+    make_pairs(issuer, 2)
+    said, health = StringIO(), str(tmp_path / "health")
+    call_command("refresh_token_pairs", threads="2", health_file=health, stdout=said)
+    assert said.getvalue() == "2 refreshed.\n"
+    assert os.listdir(tmp_path) == ["health"]
+    for wrong in ("many", 0, None):
+        with pytest.raises(CommandError, match="from 1 to 256"):
+            call_command("refresh_token_pairs", threads=wrong, stdout=said)
+
+
 class TestTheHealthFile:
     def test_says_who_and_how_far(self, issuer: StrictIssuer, tmp_path: Path) -> None:
         make_pairs(issuer, 2)
@@ -287,6 +298,6 @@ class TestInATestCase(TestCase):
             fetch_valid_access_token("billing", user)
             with shift_clock(STALE_AFTER):
                 assert "1 refreshed" in run()
-                assert "Nothing was due" in run()
+                assert "Nothing was refreshed" in run()
         assert len(issuer.presentations) == 1
         assert not logging.getLogger("jwt_outbound").disabled

@@ -43,12 +43,12 @@ class TestAPairInUse:
         self, after: float, later: Later, row: Row, heard: Heard, issuer: StrictIssuer
     ) -> None:
         assert row().used_generation == 1
-        assert "Nothing was due" in run()
+        assert "Nothing was refreshed" in run()
         later(after)
         assert "1 refreshed" in run()
         assert (row().generation, row().used_generation) == (2, 1)
         assert [(name, said["reason"]) for name, said in heard] == [("refreshed", "stale")]
-        assert "Nothing was due" in run("--once")
+        assert "Nothing was refreshed" in run("--once")
         assert len(issuer.presentations()) == 1
 
     @pytest.mark.parametrize("runner", ["thread", "off"])
@@ -67,7 +67,7 @@ class TestAPairInUse:
         later(STALE_AFTER)
         assert "1 left alone" in run()
         assert row().parked
-        assert "Nothing was due" in run()
+        assert "Nothing was refreshed" in run()
         assert len(issuer.presentations()) == 1
         fetch_valid_access_token("billing", user)
         assert drain()
@@ -94,7 +94,7 @@ class TestAPairInUse:
         later(STALE_AFTER)
         User.objects.filter(username="alice")._raw_delete("default")
         assert "1 left alone" in run()
-        assert "Nothing was due" in run()
+        assert "Nothing was refreshed" in run()
         assert issuer.presentations() == []
 
     def test_without_a_refresh_token_is_not_written_again_at_each_use(
@@ -107,7 +107,7 @@ class TestAPairInUse:
         for _ in range(3):
             fetch_valid_access_token("billing", user)
             assert drain()
-            assert "Nothing was due" in run()
+            assert "Nothing was refreshed" in run()
         assert all_rows() == before
         assert row().refresh_at is None
 
@@ -119,7 +119,7 @@ class TestAPairInUse:
         assert "1 ended by a refusal" in run()
         assert [(name, said["reason"]) for name, said in heard] == [("failed", "refused")]
         assert row().announced_at
-        assert "Nothing was due" in run()
+        assert "Nothing was refreshed" in run()
 
 
 class TestTheRefreshToken:
@@ -140,7 +140,7 @@ class TestTheRefreshToken:
             later(0.045 * DAY)
             run()
         assert row().generation == 2
-        assert "Nothing was due" in run()
+        assert "Nothing was refreshed" in run()
 
     def test_nor_while_an_access_token_without_a_lifetime_is_used(
         self, user: User, configure: Configure
@@ -212,7 +212,7 @@ class TestWhatACrashLeftBehind:
         IssuerState.objects.create(service="billing", suspended=True)
         run()
         assert row().refresh_at == pytest.approx(database_now() + 30 * SECOND, abs=10 * SECOND)
-        assert "Nothing was due" in run()
+        assert "Nothing was refreshed" in run()
         IssuerState.objects.update(suspended=False)
         shift_clock(31)
         assert "1 ended by a refusal" in run()
@@ -281,7 +281,7 @@ class TestTroubleAtTheIssuer:
         issuer.fail(503)
         with pytest.raises(CommandError, match="1 pairs could not"):
             run()
-        assert "Nothing was due" in run()
+        assert "Nothing was refreshed" in run()
         assert len(issuer.presentations()) == 1
         later(OVER_AFTER - STALE_AFTER)
         issuer.configure(grace=99_999)
@@ -395,7 +395,7 @@ class TestAPairThatNoKeyOpens:
         assert "can't be read" in caplog.text
         assert not pair_of(lost).refused_at
         shift_clock(40)
-        assert "Nothing was due" in run()
+        assert "Nothing was refreshed" in run()
         shift_clock(300)
         with pytest.raises(CommandError):
             run("--service", "billing")

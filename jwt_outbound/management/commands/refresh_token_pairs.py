@@ -34,7 +34,9 @@ class Command(BaseCommand):
         "Refreshes ahead the token pairs that are due: those in use, and those whose refresh token "
         "would idle out. Any number of workers on any number of hosts may run at once; they share "
         "the work over the database. With --once (the default) the exit status is 1 if a refresh "
-        "failed or something that is due was not done, so that cron or a timer can tell."
+        "failed or an issuer in a cool-down left some that are due, so that cron or a timer can "
+        "tell. What other workers have in hand, and what is spread over the half minute after an "
+        "outage, is nobody's failure."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -72,6 +74,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         services = _services(options["service"])
+        threads = _number_of_threads(options["threads"])
         if not services:
             self.stdout.write("No service is configured: there is nothing to refresh.")
             return
@@ -79,7 +82,7 @@ class Command(BaseCommand):
             if options["dry_run"]:
                 self._say_what_is_due(services)
             else:
-                self._work(services, options)
+                self._work(services, threads, options)
         except DatabaseFailure as error:
             raise CommandError(
                 f"The token tables' database is away or not migrated: {describe(error)}."
@@ -95,7 +98,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{service.name}: {counts.total()} due{f' ({what})' if what else ''}")
         self.stdout.write("Nothing was done (dry run).")
 
-    def _work(self, services: list[Service], options: dict[str, Any]) -> None:
+    def _work(self, services: list[Service], threads: int, options: dict[str, Any]) -> None:
         forever = options["loop"]
         where = _situation(forever)
         if where is Situation.BARRED:
@@ -105,10 +108,11 @@ class Command(BaseCommand):
             )
         total = None if forever else count_due(_policies(services))
         progress = Progress(self.stdout, total, "pairs")
-        heartbeat = Heartbeat(options["health_file"])
+        health = options["health_file"]
+        heartbeat = Heartbeat(None if health is None else Path(health))
         worker = Worker(
             services,
-            threads=options["threads"],
+            threads=threads,
             inline=where is Situation.INLINE,
             landed=lambda result: progress.advance(),
             looked=lambda: _beat(heartbeat, worker),
@@ -118,9 +122,7 @@ class Command(BaseCommand):
             connections[alias()].close()  # this thread has no use for one any more
         with _ended_by_signals(worker):
             if forever:
-                self.stdout.write(
-                    f"Refreshing ahead, on {options['threads']} threads. Stop: SIGTERM."
-                )
+                self.stdout.write(f"Refreshing ahead, on {threads} threads. Stop: SIGTERM.")
                 self.stdout.flush()
             worker.run(forever=forever)
         progress.done()
@@ -130,7 +132,7 @@ class Command(BaseCommand):
 
     def _report(self, counts: Counter[Result]) -> None:
         said = [f"{counts[result]} {result.value}" for result in Result if counts[result]]
-        self.stdout.write(f"{'; '.join(said) or 'Nothing was due'}.")
+        self.stdout.write(f"{'; '.join(said) or 'Nothing was refreshed'}.")
 
     def _judge(self, worker: Worker) -> None:
         """For cron: whether all is as it should be."""
@@ -176,11 +178,13 @@ def _beat(heartbeat: Heartbeat, worker: Worker) -> None:
 
 @contextmanager
 def _ended_by_signals(worker: Worker) -> Iterator[None]:
-    """SIGTERM and SIGINT ask it to end; the second one ends it at once."""
+    """SIGTERM and SIGINT ask it to end; the second one ends the process at once, as Python's own
+    handler of SIGINT, whose exception would wait for the threads, does not."""
 
     def ask(number: int, frame: Any) -> None:
         worker.stop()
-        put_back()
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
 
     def put_back() -> None:
         for number, handler in before.items():
@@ -198,10 +202,18 @@ def _ended_by_signals(worker: Worker) -> Iterator[None]:
         put_back()
 
 
-def _threads(text: str) -> int:
+def _number_of_threads(given: Any) -> int:
+    """Also for `call_command`, which leaves the values of its keywords as they are."""
+    try:
+        return _threads(given)
+    except argparse.ArgumentTypeError as error:
+        raise CommandError(f"--threads: {error}.") from None
+
+
+def _threads(text: Any) -> int:
     try:
         number = int(text)
-    except ValueError:
+    except (TypeError, ValueError):
         number = 0
     if not 1 <= number <= MOST_THREADS:
         raise argparse.ArgumentTypeError(f"it must be a whole number from 1 to {MOST_THREADS}")
