@@ -128,6 +128,7 @@ class TestTheRunner:
         with caplog.at_level(logging.ERROR):
             assert fetch(user) == stale["access"]
         assert "A refresh ahead for 'billing' was not started" in caplog.text
+        assert "REFRESH_AHEAD_RUNNER is" in caplog.text
         assert "secret" not in caplog.text
 
     def test_one_that_fails_is_left_alone_for_half_a_minute(
