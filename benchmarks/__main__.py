@@ -127,13 +127,13 @@ def main() -> None:
     todo = [step for step in every if not given.only or str(step).startswith(tuple(given.only))]
     if not todo:
         parser.error(f"There is no such step, only: {', '.join(map(str, every))}.")
+    missing = [str(step) for step in every if step not in todo and str(step) not in seen]
+    if given.write and missing:
+        parser.error(f"The page needs all figures. There are none yet of: {', '.join(missing)}.")
     measure(todo, seen, None if given.quick else RESULTS)
     print(table([Figure(**each) for step in todo for each in seen[str(step)]["figures"]]))
-    if not given.write:
-        return
-    if missing := [str(step) for step in every if str(step) not in seen]:
-        parser.error(f"The page needs all figures. There are none yet of: {', '.join(missing)}.")
-    page.write({"machine": machine.describe(databases), **put_together(every, seen)})
+    if given.write:
+        page.write({"machine": machine.describe(databases), **put_together(every, seen)})
 
 
 if __name__ == "__main__":

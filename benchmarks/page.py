@@ -15,7 +15,7 @@ INTRODUCTION = """\
 # Benchmarks
 
 This page is written by `make bench`, which takes an hour (`ARGS="--write --only due"`
-measures one benchmark anew and leaves the others' figures); one alone is
+measures one benchmark anew and leaves the others' figures of the last run here); one alone is
 `python -m benchmarks.waiting --database postgresql` and the like, with `--help`. Nearly all figures
 are ratios: what the library does and the same thing done by hand, with bare `requests` and without
 a database, take turns in one run on one machine, so that a slow machine slows both. They were
