@@ -67,6 +67,8 @@ def _ask(function: Function, argument: Any) -> Answer:
     try:
         return _read(_call(called, argument))
     except RefreshTokenRefused as refusal:
+        if refusal.service:
+            raise  # perhaps not of this one, but of another that the function has called
         return Answer.refused(refusal.code or "refused")
     except IssuerMisconfigured:
         return Answer.misconfigured("function_calls_its_own_client")

@@ -14,7 +14,7 @@ from django.db import Error as DatabaseFailure
 from jwt_outbound import clock, signals
 from jwt_outbound.ciphers import ACCESS, REFRESH, sealer
 from jwt_outbound.conf import Service, issuer_of
-from jwt_outbound.exceptions import JWTOutboundError
+from jwt_outbound.exceptions import JWTOutboundError, RefreshTokenRefused
 from jwt_outbound.faults import describe
 from jwt_outbound.forks import gate
 from jwt_outbound.issuers.answers import Answer
@@ -158,6 +158,8 @@ class Driver:
             else:
                 answer = issuer.exchange(step.prepared.refresh.reveal(), deadline)
         except Exception as error:  # noqa: BLE001 - it may be a stranger's issuer
+            if isinstance(error, RefreshTokenRefused) and error.service == self.service.name:
+                return Answer.refused(error.code or "refused")
             logger.error("The issuer of service %r raised %s.", self.service.name, describe(error))
             return Answer.unavailable(ambiguous=True, code="issuer_raised")
         finally:

@@ -85,6 +85,14 @@ def test_raising_the_refusal_means_refused(code: str, said: str) -> None:
     assert (answer.meaning, answer.code) == (Meaning.REFUSED, said)
 
 
+def test_the_refusal_of_a_named_service_is_left_to_who_knows_which_this_one_is() -> None:
+    def refresh(token: str) -> str:
+        raise RefreshTokenRefused("no", service="idp", reason="refused")
+
+    with pytest.raises(RefreshTokenRefused):
+        asked(refresh=refresh)
+
+
 def test_raising_anything_else_is_ambiguous_and_says_where_but_not_what(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
