@@ -1,9 +1,12 @@
 """No copy in memory outlives what this process has seen change."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import transaction
+from pytest_django import DjangoAssertNumQueries
 
 from jwt_outbound import seen
 from jwt_outbound.clients import ServiceClient
@@ -44,6 +47,24 @@ def test_a_pair_that_was_deleted_is_not_remembered(user: User, issuer: Any, way:
     else:
         type(user).objects.filter(pk=user.pk).delete()
     with pytest.raises(LoginRequired):
+        client.get("invoices/")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_rolled_back_is_not_remembered(
+    user: User, issuer: Any, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    alice, bob = issuer.pair_for("alice"), issuer.pair_for("bob")
+    TokenPair.objects.store(user=user, service="billing", **alice)
+    client = ServiceClient("billing", user=user)
+    with suppress(ZeroDivisionError), transaction.atomic():
+        TokenPair.objects.store(user=user, service="billing", **bob)
+        assert client.get("invoices/").json()["user"] == "bob"
+        raise ZeroDivisionError
+    assert client.get("invoices/").json()["user"] == "alice"
+    TokenPair.objects.store(user=user, service="billing", **bob)
+    assert client.get("invoices/").json()["user"] == "bob"
+    with django_assert_num_queries(0):
         client.get("invoices/")
 
 
