@@ -13,6 +13,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import connections, models
 from django.db.models import F
+from django.utils import timezone
 
 from jwt_outbound import clock
 from jwt_outbound.compare_and_swap import Next, Now, Over, Set, Swap
@@ -43,9 +44,11 @@ def database_now() -> int:
 
 
 def shown(microseconds: int) -> datetime:
-    """A protocol time as a datetime for display, aware or not as the project's `USE_TZ` says."""
+    """A protocol time as a datetime for display: aware, or in `TIME_ZONE` where `USE_TZ` is off."""
     moment = UNIX_EPOCH + timedelta(microseconds=microseconds)
-    return moment if settings.USE_TZ else moment.replace(tzinfo=None)
+    if settings.USE_TZ:
+        return moment
+    return timezone.make_naive(moment, timezone.get_default_timezone())
 
 
 def place() -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
@@ -120,7 +120,10 @@ class TestHistory:
     def test_times_are_shown_as_the_project_shows_its_own(
         self, settings: Settings, aware: bool
     ) -> None:
-        settings.USE_TZ = aware
+        settings.USE_TZ, settings.TIME_ZONE = aware, "America/New_York"
         moment = shown(1_800_000_000 * SECOND)
         assert timezone.is_aware(moment) is aware
-        assert moment.replace(tzinfo=UTC).isoformat() == "2027-01-15T08:00:00+00:00"
+        assert moment.isoformat() == (
+            "2027-01-15T08:00:00+00:00" if aware else "2027-01-15T03:00:00"
+        )
+        assert abs(shown(database_now()) - timezone.now()) < timedelta(minutes=30)
