@@ -69,9 +69,10 @@ def _let_log_in(error: LoginRequired, request: HttpRequest) -> HttpResponse:
 
 
 def _is_by_session(request: HttpRequest, user: Any) -> bool:
-    """Whether the session says who `user` is. With DRF it may be a token: it sets `auth`."""
+    """Whether the session says who `user` is. With DRF and django-ninja it may be a token, and
+    `auth` is that; of django-ninja's own session login it is the user."""
     session = getattr(request, "session", None)
-    if session is None or getattr(request, "auth", None) is not None:
+    if session is None or getattr(request, "auth", None) not in (None, user):
         return False
     return sessions.owner_of(session) == str(user.pk)
 

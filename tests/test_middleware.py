@@ -100,6 +100,11 @@ def store_while_an_old_refusal_arrives(request: HttpRequest) -> HttpResponse:
     return HttpResponse()
 
 
+def by_session(request: Any) -> HttpResponse:
+    request.auth = request.user
+    return call(request)
+
+
 class ByToken(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
         name = request.headers.get("X-Token-Of")
@@ -131,6 +136,7 @@ urlpatterns = [
     path("alog-in/", alog_in),
     path("store/", store_while_an_old_refusal_arrives),
     path("rest/", Rest.as_view()),
+    path("by-session/", by_session),
     path("connect-me/", call),
     path("outbound/", include("jwt_outbound.urls")),
 ]
@@ -481,6 +487,13 @@ def test_a_user_set_by_somebody_else_is_left_to_them(rf: Any, user: User) -> Non
 
 def test_rest_with_a_session(client: Client, refused: FakeIssuer) -> None:
     response = client.get("/rest/")
+    assert (response.status_code, body(response)["code"]) == (401, "login_required")
+    assert not is_logged_in(client)
+
+
+def test_a_user_as_auth_is_no_token(client: Client, refused: FakeIssuer) -> None:
+    """As django-ninja's own session login sets it."""
+    response = client.get("/by-session/", headers={"Accept": "application/json"})
     assert (response.status_code, body(response)["code"]) == (401, "login_required")
     assert not is_logged_in(client)
 
