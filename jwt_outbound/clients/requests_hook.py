@@ -35,6 +35,13 @@ class ResponseHook:
             note_unhelped(self._line.grant)
         return again
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A response is pickled with its request, and that with its hooks: elsewhere it is over."""
+        return _over, ()
+
+    def __deepcopy__(self, memo: Any) -> "ResponseHook":
+        return self
+
     def _is_ours_to_answer(self, response: requests.Response) -> bool:
         request = response.request
         return self._line.begin(request.url or "", request.headers, response.headers)
@@ -76,6 +83,14 @@ class ResponseHook:
         again.history.append(response)
         again.request = request
         return again
+
+
+def _over() -> Callable[..., None]:
+    return _do_nothing
+
+
+def _do_nothing(response: requests.Response, **sending: Any) -> None:
+    pass
 
 
 def _is_replayable(request: requests.PreparedRequest) -> bool:

@@ -1,5 +1,6 @@
 """The `requests` client's token: how seldom the row is read, and what of it a client shows."""
 
+import copy
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,10 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("stored")]
 Later = Callable[[float], None]
 
 
+def pickled(given: Any) -> Any:
+    return pickle.loads(pickle.dumps(given))  # noqa: S301 - our own
+
+
 @pytest.fixture
 def client(user: User) -> ServiceClient:
     return ServiceClient("billing", user)
@@ -35,6 +40,26 @@ class TestItsToken:
                 client.get("me")
             with django_assert_num_queries(asked):
                 requests.get(f"{issuer.base_url}me", auth=auth)
+
+    @pytest.mark.parametrize("copied", [pickled, copy.copy, copy.deepcopy])
+    def test_is_in_no_copy_of_a_response(
+        self,
+        client: ServiceClient,
+        user: User,
+        stored: dict[str, str],
+        issuer: StrictIssuer,
+        copied: Any,
+    ) -> None:
+        auth = TokenPairAuth("billing", user)
+        for response in (client.get("me"), requests.get(f"{issuer.base_url}me", auth=auth)):
+            twin = copied(response)
+            assert (twin.status_code, twin.json()) == (200, response.json())
+            assert stored["access"] not in repr(vars(twin.request))
+            assert stored["access"].encode() not in pickle.dumps(response)
+        response.status_code = 404
+        with pytest.raises(requests.HTTPError) as caught:
+            response.raise_for_status()
+        assert copied(caught.value).response.status_code == 404
 
     def test_a_stale_one_is_refreshed_beside_the_call(
         self, client: ServiceClient, issuer: StrictIssuer, later: Later
