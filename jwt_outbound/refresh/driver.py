@@ -158,7 +158,7 @@ class Driver:
             else:
                 answer = issuer.exchange(step.prepared.refresh.reveal(), deadline)
         except Exception as error:  # noqa: BLE001 - it may be a stranger's issuer
-            if isinstance(error, RefreshTokenRefused) and error.service == self.service.name:
+            if isinstance(error, RefreshTokenRefused) and self._is_about_us(error):
                 return Answer.refused(error.code or "refused")
             logger.error("The issuer of service %r raised %s.", self.service.name, describe(error))
             return Answer.unavailable(ambiguous=True, code="issuer_raised")
@@ -167,6 +167,11 @@ class Driver:
         if isinstance(answer, Answer) and (bool(answer.access) or not answer.is_grant):
             return answer.without(step.prepared.refresh)
         return Answer.unavailable(ambiguous=True, code="issuer_returned_nonsense")
+
+    def _is_about_us(self, error: JWTOutboundError) -> bool:
+        """And not about another service, or somebody else's pair, that the issuer has used."""
+        whose = error.user_id in (None, self.ask.user_id)
+        return whose and error.service == self.service.name
 
     def _record(self, step: Record) -> None:
         self.record(step)

@@ -151,6 +151,7 @@ class TestAsking:
         [
             (ValueError("old-refresh was not accepted"), "issuer_raised"),
             (RefreshTokenRefused("of another one", service="idp", code="gone"), "issuer_raised"),
+            (RefreshTokenRefused("hers", service="billing", user_id=-1), "issuer_raised"),
             (None, "issuer_returned_nonsense"),
             ("new", "issuer_returned_nonsense"),
             (Answer.granted(""), "issuer_returned_nonsense"),
