@@ -1,5 +1,6 @@
 """Where a user is sent, and how they come back."""
 
+import logging
 from urllib.parse import urlsplit
 
 from django.contrib import messages
@@ -12,6 +13,8 @@ from django.utils.http import escape_leading_slashes, url_has_allowed_host_and_s
 
 from jwt_outbound.conf import get_service, get_settings, issuer_of
 
+logger = logging.getLogger("jwt_outbound")
+
 
 def connect_url(service: str) -> str | None:
     """`CONNECT_URL` as a URL; without one our own page, where it is in the URLs and of use."""
@@ -19,11 +22,25 @@ def connect_url(service: str) -> str | None:
         return None
     configured = get_service(service)
     if configured.connect_url:
-        return resolve_url(configured.connect_url)
+        return _resolved(configured.connect_url, service)
     try:
         able = issuer_of(configured).obtains_by_password
         return reverse("jwt_outbound:connect", args=[service]) if able else None
     except (NoReverseMatch, ImproperlyConfigured):
+        return None
+
+
+def _resolved(url: str, service: str) -> str | None:
+    """Whoever waits for an answer is not to be told of a mistake in the settings."""
+    try:
+        return resolve_url(url)
+    except NoReverseMatch:
+        logger.error(
+            "The CONNECT_URL of service %r, %r, is no URL and no name of one that takes no "
+            "arguments: users are told that they are not connected, and not where to do so.",
+            service,
+            url,
+        )
         return None
 
 

@@ -320,6 +320,16 @@ def test_connect_url_of_the_settings_wins(client: Client, configure: Configure) 
     )
 
 
+@pytest.mark.parametrize("name", ["jwt_outbound:connect", "no-such-name"])
+def test_a_connect_url_that_leads_nowhere_is_left_out_and_logged(
+    client: Client, configure: Configure, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    configure(CONNECT_URL=name)
+    response = client.get("/call/")
+    assert response.status_code == 403
+    assert f"CONNECT_URL of service 'billing', '{name}', is no URL" in caplog.text
+
+
 def test_a_page_that_cannot_be_called_never_leads_to_itself(
     client: Client, configure: Configure
 ) -> None:
