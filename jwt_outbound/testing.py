@@ -90,6 +90,8 @@ class FakeIssuer(Issuer):
         self._refused: set[str] = set()
         self._failures: list[tuple[int, Mapping[str, str], bytes]] = []
         self._service = ""
+        self._behind = 0.0
+        """Seconds by which Python's clock was behind the database's when a pair was made."""
 
     @contextmanager
     def serving(self, service: str) -> Iterator[FakeIssuer]:
@@ -108,6 +110,8 @@ class FakeIssuer(Issuer):
 
     def pair_for(self, user: Any, *, service: str | None = None) -> TokenPair:
         """Stores a first pair for `user` and returns it."""
+        # A test that freezes Python's clock does not freeze the database's, which is ours.
+        self._behind = database_now() / clock.SECOND - time.time() - clock.shift() / clock.SECOND
         access, refresh = self._make(_Family(str(user_id_of(user))))
         return TokenPair.objects.store(
             user=user, service=service or self._service, access=access, refresh=refresh
@@ -173,7 +177,7 @@ class FakeIssuer(Issuer):
 
     def _is_over(self, family: _Family, refresh_token: str) -> bool:
         ended = family.revoked or family.user_id in self._refused
-        return ended or (read_claims(refresh_token).exp or 0.0) <= _now()
+        return ended or (read_claims(refresh_token).exp or 0.0) <= self._now()
 
     def _make(self, family: _Family, keep: str | None = None) -> tuple[str, str]:
         number = next(self._numbers)
@@ -185,11 +189,10 @@ class FakeIssuer(Issuer):
         return access, refresh
 
     def _token(self, kind: str, family: _Family, number: int, lifetime: float) -> str:
-        now = _now()
+        now = self._now()
         claims = {"token_type": kind, "user_id": family.user_id, "jti": f"{kind}-{number}"}
         return jwt.encode({**claims, "iat": now, "exp": now + lifetime}, _KEY, algorithm="HS256")
 
-
-def _now() -> float:
-    """The issuer's clock, in seconds since 1970 UTC: `shift_clock` moves it too."""
-    return time.time() + clock.shift() / clock.SECOND
+    def _now(self) -> float:
+        """The issuer's clock, in seconds since 1970 UTC: `shift_clock` moves it too."""
+        return time.time() + self._behind + clock.shift() / clock.SECOND

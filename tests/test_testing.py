@@ -1,7 +1,9 @@
 """The shipped fake issuer is strict, and time moves for it as it does for us."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 from django.conf import settings
@@ -195,6 +197,22 @@ class TestPasswords:
             successor = list(issuer._families)[-1]
             assert TokenPair.objects.revoke(user=user, service="billing")
             assert issuer.exchange(successor, 1).meaning is Meaning.REFUSED
+
+
+@pytest.mark.parametrize("year", [2001, 2040])
+def test_a_test_may_freeze_pythons_clock(
+    user: User, monkeypatch: pytest.MonkeyPatch, year: int
+) -> None:
+    moment = datetime(year, 1, 1, tzinfo=UTC).timestamp()
+    monkeypatch.setattr(time, "time", lambda: moment)
+    with FakeIssuer(lifetime=300).serving("billing") as issuer:
+        issuer.pair_for(user)
+        first = fetch(user)
+        with shift_clock(290):
+            second = fetch(user)
+            assert second != first
+            assert fetch(user) == second
+        assert len(issuer.presentations) == 1
 
 
 def test_drain_waits_for_nothing_when_there_is_nothing() -> None:
