@@ -44,6 +44,7 @@ class Windows:
         """The ahead window: min(5 min, 25%); one that does not fit is scaled to half the life.
 
         One that the late leeway would swallow is twice that: else each refresh would be waited for.
+        By default that befalls tokens of four seconds and less alone, which are left as they are.
         """
         wished = min(WIDEST, lifetime // 4) if self.ahead is None else self.ahead
         is_configured = self.ahead is not None or self.leeway is not None

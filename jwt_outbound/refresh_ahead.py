@@ -116,8 +116,8 @@ def _hand_over(ask: Ask, runner: str) -> None:
     """Once for all the calls that meet the due pair until a worker has come to it.
 
     A queue may be a table of the caller's own database: what fails there must not break the
-    transaction that the caller may be in. One that can't be reached is
-    waited for by those who come before that has shown.
+    transaction that the caller may be in. One that can't be reached is waited for
+    by those who come before that has shown.
     """
     if runner in notes or not notes.note((ask.pk, ask.generation)):
         return

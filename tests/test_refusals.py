@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.contrib.auth.models import User
 from django.db import connections
+from pytest_django import Settings
 
 from jwt_outbound import swaps
 from jwt_outbound.ciphers import ACCESS, sealer
@@ -15,7 +16,7 @@ from jwt_outbound.exceptions import (
     RefreshTokenExpired,
     RefreshTokenRefused,
 )
-from jwt_outbound.issuers import SimpleJWTIssuer
+from jwt_outbound.issuers import CallableIssuer, SimpleJWTIssuer
 from jwt_outbound.models import TokenPair, TokenPairEvent
 from jwt_outbound.rows import Pair
 from jwt_outbound.testing import drain, shift_clock
@@ -47,6 +48,27 @@ def fetch_elsewhere(user: User) -> str:
 
 def reasons(heard: Heard) -> list[tuple[str, str]]:
     return [(name, said["reason"]) for name, said in heard]
+
+
+def test_a_refusal_met_on_the_way_ends_no_other_login(
+    user: User, issuer: StrictIssuer, settings: Settings, heard: Heard
+) -> None:
+    """As where a token of one service is exchanged for one of the next (RFC 8693)."""
+    chained = {
+        "BASE_URL": "http://127.0.0.1:1/",
+        "ISSUER": CallableIssuer(refresh=lambda token: fetch(user)),
+    }
+    services = {**settings.JWT_OUTBOUND["SERVICES"], "reports": chained}
+    settings.JWT_OUTBOUND = {**settings.JWT_OUTBOUND, "SERVICES": services}
+    TokenPair.objects.store(user=user, service="reports", access="a", refresh="r", expires_in=300)
+    issuer.refuse("alice")
+    shift_clock(OVER_AFTER)
+    with pytest.raises(IssuerUnavailable):
+        fetch_valid_access_token("reports", user)
+    assert drain()
+    refused = TokenPair.objects.filter(user=user, refused_at__gt=0)
+    assert [pair.service for pair in refused] == ["billing"]
+    assert [said["service"] for _, said in heard] == ["billing"]
 
 
 class TestARefusal:

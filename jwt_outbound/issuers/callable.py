@@ -25,8 +25,8 @@ class CallableIssuer(Issuer):
     `refresh`: called with the refresh token. `obtain`: called with the user; with it no pair need
     be stored first. Both return the new access token, or `(access, refresh)`, or a mapping with
     `access`, `refresh`, `expires_in`. None, or raising `RefreshTokenRefused`, means refused;
-    raising anything else is ambiguous. A function can't be interrupted: an answer later than the
-    deadline is still stored.
+    raising anything else is ambiguous, a refusal of another service's that it has called too. A
+    function can't be interrupted: an answer later than the deadline is still stored.
     """
 
     def __init__(self, *, refresh: Function | None = None, obtain: Function | None = None) -> None:
@@ -67,14 +67,20 @@ def _ask(function: Function, argument: Any) -> Answer:
     try:
         return _read(_call(called, argument))
     except RefreshTokenRefused as refusal:
-        if refusal.service:
-            raise  # perhaps not of this one, but of another that the function has called
-        return Answer.refused(refusal.code or "refused")
+        if refusal.user_id is None:
+            return Answer.refused(refusal.code or "refused")
+        # Raised by a client of ours: of another service, or of another user, whom the function
+        # has asked for a token on its way.
+        return _raised(refusal)
     except IssuerMisconfigured:
         return Answer.misconfigured("function_calls_its_own_client")
     except Exception as error:  # noqa: BLE001 - a stranger's function
-        logger.error("A refresh function raised %s.", describe(error))
-        return Answer.unavailable(ambiguous=True, code="function_raised")
+        return _raised(error)
+
+
+def _raised(error: Exception) -> Answer:
+    logger.error("A refresh function raised %s.", describe(error))
+    return Answer.unavailable(ambiguous=True, code="function_raised")
 
 
 def _call(function: Callable[..., Any], argument: Any) -> Any:

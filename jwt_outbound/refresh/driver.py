@@ -14,7 +14,7 @@ from django.db import Error as DatabaseFailure
 from jwt_outbound import clock, signals
 from jwt_outbound.ciphers import ACCESS, REFRESH, sealer
 from jwt_outbound.conf import Service, issuer_of
-from jwt_outbound.exceptions import JWTOutboundError, RefreshTokenRefused
+from jwt_outbound.exceptions import JWTOutboundError
 from jwt_outbound.faults import describe
 from jwt_outbound.forks import gate
 from jwt_outbound.issuers.answers import Answer
@@ -158,8 +158,6 @@ class Driver:
             else:
                 answer = issuer.exchange(step.prepared.refresh.reveal(), deadline)
         except Exception as error:  # noqa: BLE001 - it may be a stranger's issuer
-            if isinstance(error, RefreshTokenRefused) and self._is_about_us(error):
-                return Answer.refused(error.code or "refused")
             logger.error("The issuer of service %r raised %s.", self.service.name, describe(error))
             return Answer.unavailable(ambiguous=True, code="issuer_raised")
         finally:
@@ -167,11 +165,6 @@ class Driver:
         if isinstance(answer, Answer) and (bool(answer.access) or not answer.is_grant):
             return answer.without(step.prepared.refresh)
         return Answer.unavailable(ambiguous=True, code="issuer_returned_nonsense")
-
-    def _is_about_us(self, error: JWTOutboundError) -> bool:
-        """And not about another service, or somebody else's pair, that the issuer has used."""
-        whose = error.user_id in (None, self.ask.user_id)
-        return whose and error.service == self.service.name
 
     def _record(self, step: Record) -> None:
         self.record(step)

@@ -85,12 +85,13 @@ def test_raising_the_refusal_means_refused(code: str, said: str) -> None:
     assert (answer.meaning, answer.code) == (Meaning.REFUSED, said)
 
 
-def test_the_refusal_of_a_named_service_is_left_to_who_knows_which_this_one_is() -> None:
+@pytest.mark.parametrize("user_id", [7, "7"])
+def test_a_refusal_that_says_whose_comes_from_another_pair(user_id: Any) -> None:
     def refresh(token: str) -> str:
-        raise RefreshTokenRefused("no", service="idp", reason="refused")
+        raise RefreshTokenRefused("no", service="idp", user_id=user_id, reason="refused")
 
-    with pytest.raises(RefreshTokenRefused):
-        asked(refresh=refresh)
+    answer = asked(refresh=refresh)
+    assert (answer.meaning, answer.ambiguous, answer.code) == (UNAVAILABLE, True, "function_raised")
 
 
 def test_raising_anything_else_is_ambiguous_and_says_where_but_not_what(

@@ -152,6 +152,7 @@ class TestAsking:
             (ValueError("old-refresh was not accepted"), "issuer_raised"),
             (RefreshTokenRefused("of another one", service="idp", code="gone"), "issuer_raised"),
             (RefreshTokenRefused("hers", service="billing", user_id=-1), "issuer_raised"),
+            (RefreshTokenRefused("not returned", service="billing"), "issuer_raised"),
             (None, "issuer_returned_nonsense"),
             ("new", "issuer_returned_nonsense"),
             (Answer.granted(""), "issuer_returned_nonsense"),
@@ -174,11 +175,6 @@ class TestAsking:
         assert (row().presented, TokenPairEvent.objects.latest("at").code) == (True, code)
         assert "old-refresh" not in caplog.text
         assert at_the_issuer.get() is None
-
-    def test_one_of_ones_own_may_raise_the_refusal(self, user: User, told: Tell, row: Row) -> None:
-        told(RefreshTokenRefused("no", service="billing", code="gone"))
-        assert failed(run(user)).kind is RefreshTokenRefused
-        assert (row().reason, row().code) == ("refused", "gone")
 
     def test_nothing_is_sent_on_a_lease_that_is_too_old(self, user: User, told: Tell) -> None:
         issuer = told(GRANTED)
